@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -25,6 +25,7 @@ from otel_agentlog.record.exceptions.class_info import FoundOnce
 from otel_agentlog.record.exceptions.describe import is_simple, message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
 """A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a predicate."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 class ErrorCategory(str, Enum):

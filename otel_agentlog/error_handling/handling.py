@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, overload
 
@@ -28,6 +27,7 @@ from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, name_of_code, wrap
 from otel_agentlog.vocabulary.states import Component
 

@@ -6,6 +6,8 @@ import errno
 import re
 from collections.abc import Mapping
 
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
+
 BY_CLASS: Mapping[str, str] = {
     # -- our own; those whose cause may be more exact are in WEAK
     "otel_agentlog.errors.ConfigurationError": "configuration",
@@ -246,7 +248,7 @@ SERVICE_WORDS: tuple[tuple[str, str], ...] = (
 """Words that services use as codes of their errors; searched before the status, which is less exact."""
 
 MESSAGE_WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), cause)
+    (lazy_pattern(pattern), cause)
     for pattern, cause in (
         (r"timed? ?out\b|deadline exceeded", "timeout"),
         (r"rate limit|too many requests", "rate_limit"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -23,6 +22,7 @@ from otel_agentlog.record.exceptions.error_id import error_id as id_of
 from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _TO_CALLER = 3
 """Frames from `_log` to `log_and_format_error`."""

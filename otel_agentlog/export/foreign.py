@@ -6,7 +6,6 @@ Spans within a task go to `record`, as plain data, so that they become lines, to
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from opentelemetry import context as otel_context
@@ -19,6 +18,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.pipeline.items import Data, Item, ItemRef, size_of
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_log, cleaned_span
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import timestamp
 
 MAX_OPEN = 1_000

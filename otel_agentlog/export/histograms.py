@@ -12,7 +12,7 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from opentelemetry.sdk.metrics import Exemplar, MeterProvider
@@ -29,6 +29,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.metrics import LabelSet, Measured, SpanIds
 from otel_agentlog.export.metrics import Metric as Row
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_SERIES = 2_000
 """Label sets of one histogram; what is measured of any other is added up in one series, as the SDK does."""

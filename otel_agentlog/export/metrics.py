@@ -16,7 +16,6 @@ per task comes into being. Names that users choose (tools, models, agents) are o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -40,6 +39,7 @@ from otel_agentlog.export.semconv.spans import (
 )
 from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -19,6 +18,7 @@ from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.settings.version import __version__
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 NAME = "agentlog doctor"
 """Name of the test span."""

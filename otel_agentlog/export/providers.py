@@ -13,7 +13,6 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from operator import not_
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -44,6 +43,7 @@ from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.settings.fields import SIGNALS, Settings
 from otel_agentlog.settings.version import __version__
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line
 from otel_agentlog.vocabulary.records import Origin, RecordedScope
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ import otel_agentlog as agentlog
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.integrations.frameworks import FrameworkError, begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_UNREAD = 1_000
 """Lines that are kept of those that could not be read; more are only counted."""

@@ -4,7 +4,7 @@ application logs."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import list_tasks, read_lines
 from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line, time_of
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.states import Outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from otel_agentlog.store.index.filter import score_bound as score_bound
 from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, Scores, TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 from otel_agentlog.store.index.row import IndexRow
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _NS = 1_000_000_000
 

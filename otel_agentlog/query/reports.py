@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from otel_agentlog.errors import TaskNotFoundError
@@ -14,6 +14,7 @@ from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.store.spans.tree import Figures, Node, tree
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG_TYPES, Line, time_of
 from otel_agentlog.vocabulary.scores import NOTE_ADDED, SCORE_ADDED, Score, latest_scores
 from otel_agentlog.vocabulary.states import State

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
@@ -15,6 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 HEADERS = ("traceparent", "tracestate", "baggage")
 _PREFIX = "agentlog."

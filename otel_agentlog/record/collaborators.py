@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from opentelemetry.trace import Tracer
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.resources import ResourceSampler
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Jobs, RequestSource, TaskRef
 from otel_agentlog.vocabulary.lines import Line, count_items
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,7 @@ from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome

@@ -12,14 +12,13 @@ more (``docs/decisions/0025-app-log-rotation.md``).
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import otel_agentlog._platform as system
@@ -30,6 +29,7 @@ from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLines
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
 
@@ -442,6 +442,8 @@ def _is_same(file: Descriptor, path: Path) -> bool:
 
 
 def _write_gzip(plain: Descriptor, temp: Path) -> None:
+    import gzip  # seldom needed by a process that has just begun
+
     fd = system.open(temp, system.UPDATE | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     with os.fdopen(fd, "wb") as raw:
         with open(plain.fd, "rb", closefd=False) as source, gzip.GzipFile(fileobj=raw, mode="wb", filename="") as packed:

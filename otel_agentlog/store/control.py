@@ -8,12 +8,10 @@ into, a folder or file that another user could have written or planted.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ from otel_agentlog.store.folder.sync import ROOT
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line, encode
 from otel_agentlog.vocabulary.states import ENDED, State, is_followed
@@ -105,7 +104,7 @@ def ask(
         )
     request = ControlRequest(
         request=what,
-        request_id=secrets.token_hex(8),
+        request_id=os.urandom(8).hex(),
         timestamp=now(),
         source=source[:_MAX_WORD_CHARACTERS],
         requested_by=(requested_by or system.user_name())[:_MAX_WORD_CHARACTERS],
@@ -366,6 +365,8 @@ def understood(line: Line) -> ControlRequest:
 
 def _digest(line: Line) -> str:
     """An id for a line without one, as written by hand."""
+    import hashlib  # loads OpenSSL, which costs as much as ten of our modules and is seldom needed
+
     return hashlib.sha256(repr(sorted(line.items(), key=lambda item: item[0])).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ import shlex
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ from otel_agentlog.tools.process.run import Launch, run_process
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.coerce import parse_float
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 Given = TypeVar("Given")

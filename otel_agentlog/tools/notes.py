@@ -11,7 +11,6 @@ from __future__ import annotations
 import getpass
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.recovery.repair_lines import added_process_line
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import NOTED_BY, Line
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT, note_line, score_line

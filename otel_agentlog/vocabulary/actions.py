@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Component, Outcome, State
 
 

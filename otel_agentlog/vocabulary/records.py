@@ -7,10 +7,11 @@ Neither imports the other; these types are what they share, as those of `otel_ag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import EXCEPTION, LOG_TYPES, RESOURCE_ID, SPAN, Line
 
 

@@ -16,27 +16,29 @@ import os
 import re
 import unicodedata
 
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
+
 ELLIPSIS = "…"
 """Marks where text was cut off."""
 
 # Sequences first, with what belongs to them, so that no "[31m" is left behind; an OSC without its end costs its first two
 # characters only, or a text could make all that follows it disappear.
-_SEQUENCES = re.compile(
+_SEQUENCES = lazy_pattern(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[\]PX^_]"
     r"|\x1b[ -/]*[0-Z\\^-~]"
 )
-_SPACES = re.compile(r"[\t\n\r\v\f\x85\u2028\u2029]+")
-_UNSAFE = re.compile(
+_SPACES = lazy_pattern(r"[\t\n\r\v\f\x85\u2028\u2029]+")
+_UNSAFE = lazy_pattern(
     "[\x00-\x1f\x7f-\x9f]"  # C0, DEL and C1 controls
     "|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # bidirectional controls
     "|[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]"  # invisible
     "|[\U000e0000-\U000e0fff]"  # tags
 )
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_JSON_UNSAFE = re.compile(f"{_UNSAFE.pattern}|{_SURROGATES.pattern}|[\u2028\u2029]")
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+_SURROGATES = lazy_pattern("[\ud800-\udfff]")
+_JSON_UNSAFE = lazy_pattern(f"{_UNSAFE.pattern}|{_SURROGATES.pattern}|[\u2028\u2029]")
+_LINE_BREAK = lazy_pattern(r"\r\n|\r|\n")
 
 
 def safe(text: str) -> str:

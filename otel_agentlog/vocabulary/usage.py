@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 class Usage(NamedTuple):

@@ -16,7 +16,6 @@ import _thread
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, cast
 
@@ -31,6 +30,7 @@ from otel_agentlog.export.pipeline.workers import SendWorkers, Work, WorkerThrea
 from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.export.transport.suppression import uninstrumented_context
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 GATHER_S = 0.1
 """Time, in seconds, in which what is recorded gathers before the thread works on it, unless a flush waits for that.

@@ -11,7 +11,6 @@ The digest is that of the compact JSON of the whole value.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -110,6 +109,8 @@ def preview_text(text: str) -> tuple[str, bytes]:
 
 def digest(what: str, whole: bytes) -> Attributes:
     """The two attributes that go with a preview."""
+    import hashlib  # loads OpenSSL, which costs as much as ten of our modules and is seldom needed
+
     return {
         f"agentlog.content.{what}.sha256": hashlib.sha256(whole).hexdigest(),
         f"agentlog.content.{what}.size_bytes": len(whole),

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timezone
-from email.utils import parsedate_to_datetime
 from enum import Enum
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_RETRY_AFTER_S = 300.0
 """Longest time, in seconds, that a server's ``Retry-After`` is honoured; what waits is safe in the folder meanwhile."""
@@ -136,6 +135,8 @@ def retry_after(value: str | None, now_s: float) -> float | None:
         return bounded_wait(float(value.strip()))
     except ValueError:
         raise_interrupt()
+    from email.utils import parsedate_to_datetime  # takes longer to import than all of this package's transport
+
     try:
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)

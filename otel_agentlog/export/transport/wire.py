@@ -38,7 +38,7 @@ def varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-_LENGTHS = tuple(map(varint, range(2_048)))
+_LENGTHS = (*(bytes((size,)) for size in range(128)), *(bytes((size & 127 | 128, size >> 7)) for size in range(128, 2_048)))
 
 
 def with_length(data: bytes) -> bytes:
@@ -74,7 +74,7 @@ _NO_TEXTS: dict[str, bytes] = {}
 
 _TEXTS = tuple(bytes((size + 2, 0x0A, size)) for size in range(126))
 """What stands before a text of so many bytes: the length of its value, its tag and its own length."""
-_NUMBERS = tuple(with_length(b"\x18" + varint(number)) for number in range(2_048))
+_NUMBERS = tuple(bytes((len(number) + 1, 0x18)) + number for number in _LENGTHS)
 """The values of small numbers, each behind its length."""
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import time_of
 from otel_agentlog.vocabulary.states import EXECUTION
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS

@@ -6,10 +6,11 @@ The names and defaults are fixed; thresholds, windows and severities are setting
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 SEVERITIES = ("info", "warning", "critical")
 ACTIONS = ("warn", "stop")

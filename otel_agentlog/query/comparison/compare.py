@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from otel_agentlog.query.comparison.samples import SideSums, sums_of_both
 from otel_agentlog.query.comparison.sides import Side
 from otel_agentlog.query.reports import report
 from otel_agentlog.store.index.refresh import Progress
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

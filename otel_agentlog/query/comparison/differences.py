@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from otel_agentlog.query.reports import Entry, TaskReport
 from otel_agentlog.vocabulary.coerce import objects
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.shapes import shape_of
 
 SAME, CHANGED, ONLY_LEFT, ONLY_RIGHT = "same", "changed", "only_left", "only_right"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -24,6 +23,7 @@ from otel_agentlog.query.comparison.intervals import Interval
 from otel_agentlog.query.comparison.samples import KINDS, OF_NAMES, FigureKind
 from otel_agentlog.query.filters.language import ALIASES, did_you_mean
 from otel_agentlog.query.filters.moments import parse_seconds
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_LENGTH = 300
 """Characters of a condition."""

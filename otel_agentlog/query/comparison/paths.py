@@ -12,7 +12,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -24,6 +24,7 @@ from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.tree import tree
 from otel_agentlog.vocabulary.actions import START_TYPE
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL, State
 

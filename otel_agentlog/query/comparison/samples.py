@@ -14,7 +14,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, TypeVar
 
 from otel_agentlog.query.comparison.sides import Side
@@ -22,6 +22,7 @@ from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 MAX_UNITS = 2000

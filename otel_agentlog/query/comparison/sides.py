@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -14,6 +13,7 @@ from otel_agentlog.query.naming import LAST, resolve
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.condition import FIELDS, Named, literal
 from otel_agentlog.store.index.filter import Filter
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import given_path
 
 KEYS = tuple(name for name, field in FIELDS.items() if field.kind == "name" and name != "id")

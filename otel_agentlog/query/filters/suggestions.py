@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from otel_agentlog.query.filters.language import ALIASES, IS, OF_NAME, SCORE, STATES
@@ -13,6 +12,7 @@ from otel_agentlog.query.indexes import ask
 from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, ScoreBound, is_like, literal
 from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.store.index.index import TaskIndex
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_OPTIONS = 20
 MAX_COMPARED = 2000

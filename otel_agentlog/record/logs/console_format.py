@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 

@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from functools import lru_cache
 from types import CodeType, FrameType
@@ -37,6 +37,7 @@ from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
 from otel_agentlog.record.sanitize.keys import is_true, plain_text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 from opentelemetry import context as otel_context
@@ -43,6 +42,7 @@ from otel_agentlog.record.logs.line import (
     text_of,
 )
 from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "grpc", "httpx", "httpcore"})

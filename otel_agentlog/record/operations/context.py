@@ -13,7 +13,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import count
 from types import FrameType, TracebackType
@@ -32,6 +32,7 @@ from otel_agentlog.record.operations.seen_calls import MAX_REMEMBERED, Failures,
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.records import is_noted
 from otel_agentlog.vocabulary.states import Outcome, State

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import first_of
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
 
 OWN = ""

@@ -13,7 +13,7 @@ import builtins
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from importlib.machinery import SourceFileLoader
@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 PACKAGE = "genai_prices"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from itertools import pairwise
 
 from otel_agentlog.record.redaction.rules_by_service import (
@@ -21,6 +20,7 @@ from otel_agentlog.record.redaction.rules_by_service import (
     looks_random,
     service_form,
 )
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_KEY_CHARS = 128
 """Of longer names the last 128 characters are checked."""

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 
 from otel_agentlog.record.redaction.rules import MAX_VALUE_BYTES, SecretRange, SecretRule
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 Form = Callable[[bytes], bool]
 """Whether a value has the form of a secret."""
@@ -72,20 +73,20 @@ def pattern_of(service: str) -> re.Pattern[bytes]:
 
 
 _SERVICE = "|".join(re.escape(name) for name in sorted(FORMS, key=len, reverse=True))
-_name = re.compile(f"(?i){_SERVICE}")
+_name = lazy_pattern(f"(?i){_SERVICE}")
 _SIGN = r"(?:=>|:{0,3}=|\|\||\?=|:|>|,)"
-_beside = re.compile(
+_beside = lazy_pattern(
     (
         rf"(?i)(?P<service>{_SERVICE})(?P<rest>[ \t\w.-]{{0,24}}?)[\s'\"\\\])]{{0,5}}{_SIGN}"
         r"[\s'\"`=\\]{0,8}(?P<value>[\w=.%:/+-]+)"
     ).encode()
 )
-_letter, _digit = re.compile(rb"[A-Za-z]"), re.compile(rb"[0-9]")
+_letter, _digit = lazy_pattern(rb"[A-Za-z]"), lazy_pattern(rb"[0-9]")
 
 
-_DIGESTS = re.compile(rb"(?:sha[0-9]{1,3}|md5)[-:~]|[0-9A-Fa-f]{24,}\Z|" + _UUID.encode() + rb"\Z")
-_TOKEN = re.compile(rb"[\w+/=.~-]{20,512}\Z")
-_joint = re.compile(rb"[-_./]")
+_DIGESTS = lazy_pattern(rb"(?:sha[0-9]{1,3}|md5)[-:~]|[0-9A-Fa-f]{24,}\Z|" + _UUID.encode() + rb"\Z")
+_TOKEN = lazy_pattern(rb"[\w+/=.~-]{20,512}\Z")
+_joint = lazy_pattern(rb"[-_./]")
 
 
 def looks_random(value: bytes) -> bool:
@@ -102,7 +103,7 @@ def looks_issued(value: bytes) -> bool:
     return _TOKEN.match(value) is not None and len(set(value)) >= 10 and _is_mixed(value)
 
 
-_BASE64_NUMBER = re.compile(rb"[\w-]{40,2048}\Z")
+_BASE64_NUMBER = lazy_pattern(rb"[\w-]{40,2048}\Z")
 
 
 def looks_like_number_in_base64(value: bytes) -> bool:

@@ -6,24 +6,24 @@ All functions take UTF-8 bytes and are linear in their length.
 from __future__ import annotations
 
 import base64
-import re
 
 from otel_agentlog.record.redaction.key_rules import KeyRule
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
-_LETTER = re.compile(rb"[A-Za-z]")
-_DIGIT = re.compile(rb"[0-9]")
-_ODD = re.compile(rb"[!@#$%^&*+=~]")
-_BLANK_OR_WIDE = re.compile(rb"[^!-~]")
-_IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z_]*\Z")
-_DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[,;:)]*\Z")
-_CALL = re.compile(rb"(?:await )?[A-Za-z_][\w.]*[(\[]")
-_PLACEHOLDER = re.compile(
+_LETTER = lazy_pattern(rb"[A-Za-z]")
+_DIGIT = lazy_pattern(rb"[0-9]")
+_ODD = lazy_pattern(rb"[!@#$%^&*+=~]")
+_BLANK_OR_WIDE = lazy_pattern(rb"[^!-~]")
+_IDENTIFIER = lazy_pattern(rb"[A-Za-z_][A-Za-z_]*\Z")
+_DOTTED = lazy_pattern(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+[,;:)]*\Z")
+_CALL = lazy_pattern(rb"(?:await )?[A-Za-z_][\w.]*[(\[]")
+_PLACEHOLDER = lazy_pattern(
     rb"(?:\$\{[^}]*\}?|\$\([^)]*\)?|\{\{[^{}]*(?:\}\})?|%\(\w*\)?s?|<[^<>]*>?|"
     rb"(?:[A-Za-z]+ )?(?:%[sdr]|\$?\{[\w.!:\[\]'()-]*\}?|\$[A-Z_][A-Z0-9_]*)(?::(?:%[sdr]|\{[\w.!:]*\}))?|"
     rb"[A-Z][A-Z0-9_]*_(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?))\Z"
 )
-_AMOUNT = re.compile(rb"[0-9]+-[a-z]+\Z")
-_NEXT_PAIR = re.compile(rb"[,;&][ \w.-]{1,40}=")
+_AMOUNT = lazy_pattern(rb"[0-9]+-[a-z]+\Z")
+_NEXT_PAIR = lazy_pattern(rb"[,;&][ \w.-]{1,40}=")
 
 _NOTHING = frozenset(
     b"""
@@ -35,7 +35,7 @@ _NOTHING = frozenset(
 )
 """Words in the place of a secret that are none."""
 
-_SECRET_WORDS = re.compile(rb"(?i)pass|secret|token|key|cred|pwd|auth|cookie|bearer")
+_SECRET_WORDS = lazy_pattern(rb"(?i)pass|secret|token|key|cred|pwd|auth|cookie|bearer")
 
 MARKER_START = b"[redacted"
 
@@ -63,8 +63,8 @@ _SAMPLE_WORDS = frozenset(
     """.split()
 )
 _MAX_SAMPLE_BYTES = 64
-_sample_parts = re.compile(rb"[a-z]+")
-_same_again = re.compile(rb"([xX*#.])\1{5}")
+_sample_parts = lazy_pattern(rb"[a-z]+")
+_same_again = lazy_pattern(rb"([xX*#.])\1{5}")
 _LONGEST_SAMPLE_WORD = max(map(len, _SAMPLE_WORDS))
 
 
@@ -87,12 +87,12 @@ def is_sample(value: bytes) -> bool:
     return bool(words) and all(_is_made_of_samples(word) for word in words)
 
 
-_FIELD = re.compile(rb"\$?\{[A-Za-z_][\w.()\[\]'!: ]*\}")
+_FIELD = lazy_pattern(rb"\$?\{[A-Za-z_][\w.()\[\]'!: ]*\}")
 """A field of an f-string or a template."""
-_TELLTALE = re.compile(
+_TELLTALE = lazy_pattern(
     rb"(?i)(?:\b|_)(?:keys?|tokens?|secrets?|passwords?|bearer|credentials?|auth|access|fake|dummy|mock|example|placeholder)(?:\b|_)"
 )
-_PHRASE = re.compile(rb"[A-Za-z]?[a-z]*(?:[-_ .,:;!?/]+[A-Za-z]?[a-z]*)+\Z")
+_PHRASE = lazy_pattern(rb"[A-Za-z]?[a-z]*(?:[-_ .,:;!?/]+[A-Za-z]?[a-z]*)+\Z")
 
 
 def is_phrase(value: bytes) -> bool:
@@ -153,7 +153,7 @@ def is_login(value: bytes) -> bool:
     return b":" in pair[1:] and all(32 <= byte < 127 for byte in pair)
 
 
-_BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4}){3,256}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?\Z")
+_BASE64 = lazy_pattern(rb"(?:[A-Za-z0-9+/]{4}){3,256}(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?\Z")
 
 
 def looks_like_code(value: bytes) -> bool:
@@ -168,7 +168,7 @@ def looks_like_path(value: bytes) -> bool:
     return value[:1] in (b"/", b"~", b".") or value[1:3] in (b":\\", b":/")
 
 
-_closing_quotes = re.compile("(?:”|“|’|»|」|』|）|】|。|、|，|[,;.)}\\]])+\\Z".encode())
+_closing_quotes = lazy_pattern("(?:”|“|’|»|」|』|）|】|。|、|，|[,;.)}\\]])+\\Z".encode())
 
 
 def cut_at_next_pair(value: bytes) -> bytes:

@@ -25,6 +25,7 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_password,
     quoted_end,
 )
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
 """Returns the rule of a name, as `key_rules.key_rule` does."""
@@ -86,7 +87,7 @@ _VALUE_UNFINISHED = rf"(?:{_QUOTED_UNFINISHED}|{_ESCAPED_UNFINISHED}|{_TRIPLE_UN
 
 _WORD = rb"[\w.\x80-\xff-]"
 _MORE = rb"(?:[ '][\w\x80-\xff]" + _WORD + rb"*){0,3}?"
-_assigned = re.compile(
+_assigned = lazy_pattern(
     _WORD + rb"*?" + _MORE + rb"(?:\\{0,7}[\"'`]\]?)?[ \t]*(?P<sign>={1,3}>?|:=|:|\xef\xbc\x9a|\|\||\?=)(?P<gap>[ \t]*)"
     rb"(?P<holder>(?:"
     + _HOLDER.encode()
@@ -94,13 +95,13 @@ _assigned = re.compile(
     + _OPEN.encode()
     + rb"))?)(?P<open>(?:[bBrRuUfF]{0,2}\\{0,7}(?:\"\"\"|'''|[\"'`]))?)"
 )
-_to_close = re.compile(rb"(?P<more>[^\])\n]*)(?P<end>[\])\n])")
-_name = re.compile(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
-_bare = re.compile(rb"[^\s\"'`<>\\]+")
-_word = re.compile(rb"[^\s\"'`]+")
-_line = re.compile(rb"[^\r\n]*")
-_rest_of_line = re.compile(rb"[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
-_before_key = re.compile(rb"(?:\A|[\n\r]|\\n)[ \t]*(?:[-*>#] *|export +|set +|ENV +|const +|var +|let +)?[\"']?\Z")
+_to_close = lazy_pattern(rb"(?P<more>[^\])\n]*)(?P<end>[\])\n])")
+_name = lazy_pattern(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
+_bare = lazy_pattern(rb"[^\s\"'`<>\\]+")
+_word = lazy_pattern(rb"[^\s\"'`]+")
+_line = lazy_pattern(rb"[^\r\n]*")
+_rest_of_line = lazy_pattern(rb"[ \t]*(?:[\r\n]|\\[rn]|#|\Z)")
+_before_key = lazy_pattern(rb"(?:\A|[\n\r]|\\n)[ \t]*(?:[-*>#] *|export +|set +|ENV +|const +|var +|let +)?[\"']?\Z")
 
 
 def _key_start(data: bytes, floor: int, start: int) -> int:
@@ -178,7 +179,7 @@ def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.M
     return alone and len(value) >= 4 and _before_key.search(data[max(floor, begin - 24) : begin]) is not None
 
 
-_flag = re.compile(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,7}[\"'`])?)")
+_flag = lazy_pattern(rb"--(?P<name>[\w-]+)[ \t]+(?P<open>(?:\\{0,7}[\"'`])?)")
 
 
 def _command_flag(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -198,7 +199,7 @@ _SAYS = (
     r"(?:(?i:is|was|to|as|equals|becomes|ist|war|lautet|lauten|est|était|es|era|son|é|è|são|was|is|luidt|jest|brzmi|to|är|er|on|olarak)|"
     r"это|был|—|–|-|->|=>|→)"
 )
-_statement = re.compile(rb"(?P<name>[\w\x80-\xff-]+(?:[ '][\w\x80-\xff'-]+){0,2}?)[ \t]+" + _SAYS.encode() + rb"[ \t]+[\"'`]?")
+_statement = lazy_pattern(rb"(?P<name>[\w\x80-\xff-]+(?:[ '][\w\x80-\xff'-]+){0,2}?)[ \t]+" + _SAYS.encode() + rb"[ \t]+[\"'`]?")
 
 
 def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -214,7 +215,7 @@ def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, en
     return SecretRange(m.end(), m.end() + len(value), rule.name) if is_secret else None
 
 
-_element = re.compile(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
+_element = lazy_pattern(rb"[\w.-]*>(?P<value>[^<\n]{1,2048})</")
 
 
 def _xml_element(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -248,12 +249,12 @@ def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange 
     )
 
 
-_ascii_run = re.compile(rb"[!-~]*")
-_attribute = re.compile(
+_ascii_run = lazy_pattern(rb"[!-~]*")
+_attribute = lazy_pattern(
     rb"[\w.\x80-\xff-]*\\{0,7}[\"']?[\s,]+\\{0,7}[\"']?[Vv][Aa][Ll][Uu][Ee]\\{0,7}[\"']?[ \t]*[=:][ \t]*"
     rb"(?P<open>[bBrRuUfF]{0,2}\\{0,7}[\"'])"
 )
-_before_attribute = re.compile(rb"(?i)(?:name|key)\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"']?\Z")
+_before_attribute = lazy_pattern(rb"(?i)(?:name|key)\\{0,7}[\"']?[ \t]{0,4}[=:][ \t]{0,4}\\{0,7}[\"']?\Z")
 
 
 def _value_attribute(key_rule: KeyLookup, data: bytes, floor: int, start: int, end: int) -> SecretRange | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 
 from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_service import looks_like_number_in_base64
@@ -21,15 +20,16 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_password,
     quoted_end,
 )
+from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 MAX_BLOCK_BYTES = 12288
 """How far the end of a key block is searched; an RSA key of 16,384 bits takes 12 kB."""
 
-_header = re.compile(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
-_scheme = re.compile(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
-_bare = re.compile(rb"[^\s\"'`\\]+")
-_parameters = re.compile(rb"(?:[\w-]+=\"[^\"\n]*\"|[^\r\n\"'`\\])*")
-_to_quote_or_line_end = re.compile(rb"[^\r\n\"'`\\]*")
+_header = lazy_pattern(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
+_scheme = lazy_pattern(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
+_bare = lazy_pattern(rb"[^\s\"'`\\]+")
+_parameters = lazy_pattern(rb"(?:[\w-]+=\"[^\"\n]*\"|[^\r\n\"'`\\])*")
+_to_quote_or_line_end = lazy_pattern(rb"[^\r\n\"'`\\]*")
 
 _ONE_WORD_SCHEMES = frozenset(
     b"bearer basic token negotiate apikey api-key ssws splunk genie-key discogs bot key ntlm dpop".split()
@@ -65,7 +65,7 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange
     return SecretRange(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
 
 
-_credential_run = re.compile(rb"[\w.~+/%-]+=*")
+_credential_run = lazy_pattern(rb"[\w.~+/%-]+=*")
 
 
 def _bearer(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -102,9 +102,9 @@ def _cookie(data: bytes, floor: int, start: int, end: int) -> SecretRange | None
     return None if is_nothing(value) else SecretRange(m.end(), m.end() + len(value), None, final)
 
 
-_user = re.compile(rb"://[^\s/?#@:\"'<>\\\[\]]*:")
-_authority = re.compile(rb"[^\s\"'<>\\]*")
-_port = re.compile(rb"[0-9]{1,5}(?:[/?#]|\Z)")
+_user = lazy_pattern(rb"://[^\s/?#@:\"'<>\\\[\]]*:")
+_authority = lazy_pattern(rb"[^\s\"'<>\\]*")
+_port = lazy_pattern(rb"[0-9]{1,5}(?:[/?#]|\Z)")
 
 
 def _url_password(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -126,8 +126,8 @@ def _url_token(data: bytes, floor: int, start: int, end: int) -> SecretRange | N
     return SecretRange(start, end) if looks_like_credential(data[start:end]) else None
 
 
-_parameter = re.compile(rb"[\w%+/.~=-]+")
-_SIGNING = re.compile(rb"(?i)(?:sig|credential|security-token|accessid|accesskeyid|hmac)[a-z]*=\Z")
+_parameter = lazy_pattern(rb"[\w%+/.~=-]+")
+_SIGNING = lazy_pattern(rb"(?i)(?:sig|credential|security-token|accessid|accesskeyid|hmac)[a-z]*=\Z")
 
 
 def _url_parameter(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -163,15 +163,15 @@ def _jwk_number(data: bytes, floor: int, start: int, end: int) -> SecretRange | 
     return SecretRange(start, end) if looks_like_number_in_base64(data[start:end]) else None
 
 
-_block_begin = re.compile(
+_block_begin = lazy_pattern(
     rb"(?i)-----BEGIN[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)?-----|---- BEGIN[ A-Z0-9_]{0,100}?PRIVATE KEY ----|"
     rb"Private-Lines: [0-9]+"
 )
-_block_end = re.compile(
+_block_end = lazy_pattern(
     rb"(?i)-----END[ A-Z0-9_-]{0,100}?PRIVATE KEY(?: BLOCK)?-----|---- END[ A-Z0-9_]{0,100}?PRIVATE KEY ----|"
     rb"Private-MAC: [0-9a-f]+(?=\s)"
 )
-_block_body = re.compile(
+_block_body = lazy_pattern(
     rb"(?:(?:[\s\"'+,>|]|\\+[nrt])*(?:(?:Proc-Type|DEK-Info|Version|Comment|Hash|Charset|Subject|Private-MAC)[^\n\\]{0,200}|[A-Za-z0-9+/=]{12,}))*"
 )
 
@@ -188,8 +188,8 @@ def _private_key(data: bytes, floor: int, start: int, end: int) -> SecretRange |
     return SecretRange(start, body.end() if body else end)
 
 
-_SEPARATORS = re.compile(rb"%20|[ +-]")
-_grouped = re.compile(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
+_SEPARATORS = lazy_pattern(rb"%20|[ +-]")
+_grouped = lazy_pattern(rb"\d{4}([ +-]|%20)\d{4}\1\d{4}\1\d{4}(?!\d)|\d{4}([ +-]|%20)\d{6}\2\d{4,5}(?!\d)|\d{13,19}(?!\d)")
 
 
 def _card(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import count, islice
 from math import isfinite
@@ -32,6 +32,7 @@ from otel_agentlog.record.sanitize.line import Cleaned, keep_own
 from otel_agentlog.record.sanitize.marks import HIDDEN, HOLDERS, Hidden, rule_of_class
 from otel_agentlog.record.sanitize.objects import SIMPLER, fields, library_text, namedtuple_fields, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True)

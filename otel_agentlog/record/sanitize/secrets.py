@@ -6,7 +6,7 @@ Where the redactor raises, the text, name or bytes it was called with are taken 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -15,6 +15,7 @@ from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, re
 from otel_agentlog.record.redaction.rules_by_service import looks_random
 from otel_agentlog.record.sanitize.keys import free_name, is_tag, is_text, text_of_bytes, text_of_tag
 from otel_agentlog.record.sanitize.marks import HOLDERS
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _MOST_BINARY = 700
 """Length of the base64 of a binary key of 4,096 bits."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from otel_agentlog.store.folder.locks import lock_briefly
 from otel_agentlog.store.folder.metadata import merged, read_metadata
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import encode
 
 DELIVERY = ".delivery.jsonl"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import threading
 import time
 from pathlib import Path
@@ -56,7 +55,7 @@ class ProcessLock:
         return self._name
 
     def _take(self) -> None:
-        root, name = open_root(self._root), secrets.token_hex(8)
+        root, name = open_root(self._root), os.urandom(8).hex()
         file = Descriptor(system.open(PREFIX + name, system.UPDATE | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=root.fd))
         lock_exclusively(file)
         self._name, self._file = name, file

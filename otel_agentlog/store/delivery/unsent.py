@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 
 import otel_agentlog._platform as system
@@ -32,6 +32,7 @@ from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import complete
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.records import Record, UnsentItem, signal_of
 
 

@@ -5,7 +5,6 @@ The format is specified in ``docs/format.md``. Nothing here touches the disk.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import time
@@ -104,6 +103,8 @@ def _is_plain(task_id: str) -> bool:
 
 
 def _mapped_name(task_id: str, attempt: int) -> str:
+    import hashlib  # loads OpenSSL, which costs as much as ten of our modules and is seldom needed
+
     # surrogatepass: an id read from a file name may hold lone surrogates, and they must distinguish two ids.
     seed = f"{attempt}\0{task_id}" if attempt else task_id
     digest = hashlib.sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.store.folder.layout import RECORD_PREFIX
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 MAX_READ_LINE_BYTES = 64 * 1024 * 1024

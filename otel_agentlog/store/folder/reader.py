@@ -7,7 +7,6 @@ key, ``$bytes``, ``$float``, ``$artifact`` or ``$parts``; an object of that form
 
 from __future__ import annotations
 
-import difflib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -199,6 +198,8 @@ def _answers_to(task: TaskReader, task_id: str) -> bool:
 
 
 def _not_found(root: Path, task_id: str) -> str:
+    import difflib  # not needed by a process that records
+
     shown = task_id[:128].encode("ascii", "backslashreplace").decode("ascii")
     names = [task.folder.name for task in _tasks(root)]
     near = sorted(name for name in names if task_id and name.startswith(task_id))

@@ -8,10 +8,8 @@ of any thread may be appended at the same time, without a lock. Payloads too lar
 from __future__ import annotations
 
 import errno
-import hashlib
 import itertools
 import os
-import secrets
 import threading
 import time
 from collections import deque
@@ -837,6 +835,8 @@ class TaskFolder:
         return self._handle.with_descriptors(lambda: self._handle.with_reopening(lambda: self._write_artifact(data)))
 
     def _write_artifact(self, data: bytes) -> str:
+        import hashlib  # loads OpenSSL, which costs as much as ten of our modules and is seldom needed
+
         digest = hashlib.sha256(data).hexdigest()
         directory, sync = self._handle.directory(), self._syncer.level is not Level.PROCESS
         made = make_directory(ARTIFACTS, directory)
@@ -845,7 +845,7 @@ class TaskFolder:
             system.fchmod(artifacts.fd, FOLDER_MODE)
         if has_file(artifacts, digest, len(data)):
             return digest
-        replace_file(artifacts, digest, temp_name(digest, secrets.token_hex(6)), data, sync=sync)
+        replace_file(artifacts, digest, temp_name(digest, os.urandom(6).hex()), data, sync=sync)
         return digest
 
 

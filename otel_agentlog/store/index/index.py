@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -25,6 +25,7 @@ from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refres
 from otel_agentlog.store.index.row import IndexRow
 from otel_agentlog.store.index.tables import ALL, insert
 from otel_agentlog.store.index.words import storable
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL, State
 
 ORDERS: Mapping[str, str] = {

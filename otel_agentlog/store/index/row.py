@@ -6,7 +6,9 @@ Amounts are integers, so that sums are the same in whatever order they are made.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 COST_UNITS_PER_USD = 10**10
 """Costs are kept in ten-billionths of a dollar, the precision of ``04-final-result.json``."""

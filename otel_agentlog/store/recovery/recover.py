@@ -8,10 +8,9 @@ worker stays as it is.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from otel_agentlog.store.liveness import may_be_at_work
 from otel_agentlog.store.recovery.abandoned_task import UNENDED, AbandonedTask, has_result, is_balanced, status_of, valid_time
 from otel_agentlog.store.recovery.repair_lines import Attributes, RepairLines
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 
@@ -286,7 +286,7 @@ class _Documents:
 
     def __init__(self, directory: Descriptor, task: AbandonedTask, added: RepairLines) -> None:
         self._directory, self._task, self._added = directory, task, added
-        self._tag = secrets.token_hex(6)
+        self._tag = os.urandom(6).hex()
 
     def write(self, status: str, ends: bool) -> None:
         """``01`` where it was cut off, ``04`` where it is missing, ``metadata.json`` last."""

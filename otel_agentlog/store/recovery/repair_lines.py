@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +66,7 @@ class RepairLines:
 
     def __init__(self, task: AbandonedTask, attributes: Attributes, sub_task: SubTask) -> None:
         self._task, self._attributes = task, attributes
-        self._tag = secrets.token_hex(4)
+        self._tag = os.urandom(4).hex()
         self.task_end: Line | None = None
         """The end line of the task's own span."""
         self.spans = 0

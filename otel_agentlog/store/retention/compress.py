@@ -20,7 +20,7 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -32,6 +32,7 @@ from otel_agentlog.store.folder.layout import ARTIFACTS, FILE_MODE, GZIP_SUFFIX,
 from otel_agentlog.store.folder.line_stream import CHUNK_BYTES, FREE_GZIP_BYTES, MAX_GZIP_RATIO, stream
 from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention.survey import list_contents, under_preparation, worth_packing
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 BATCH = 32
 """How many files are packed before the disk is waited for and their plain ones go."""

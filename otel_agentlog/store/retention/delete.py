@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
@@ -20,6 +20,7 @@ from otel_agentlog.store.folder.layout import ARTIFACTS, METADATA
 from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention.policy import StoredTask
 from otel_agentlog.store.retention.survey import Contents, LeftAlone, examine, list_contents, open_task_folder
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 BATCH = 32
 """How many folders are renamed before the disk is waited for, once, and their files go."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import otel_agentlog._platform as system
@@ -34,6 +34,7 @@ from otel_agentlog.store.folder.metadata import read_metadata
 from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.store.retention.policy import StoredTask
 from otel_agentlog.vocabulary.coerce import mapping, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
 LARGE_BYTES = 64 * 1024

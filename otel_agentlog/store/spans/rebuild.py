@@ -7,7 +7,6 @@ each ended one, and the webhook flow. No OpenTelemetry here; `export` turns the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from otel_agentlog._interrupts import suppress_errors
@@ -15,6 +14,7 @@ from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, number, text, untagged
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import (
     DETAILS,

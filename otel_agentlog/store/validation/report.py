@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
+
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_PROBLEMS_LISTED = 1000
 """How many problems a report describes; all are counted."""

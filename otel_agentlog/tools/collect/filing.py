@@ -10,7 +10,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -28,6 +28,7 @@ from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter, line_of
 from otel_agentlog.tools.imports.writer import Clock, Open, Writer
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import COLLECTED
 

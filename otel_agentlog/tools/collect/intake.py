@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +23,7 @@ from otel_agentlog.tools.collect.messages import MalformedError as MalformedErro
 from otel_agentlog.tools.collect.messages import rows
 from otel_agentlog.tools.collect.parts import Clean, Request, TaskPart, parts_of
 from otel_agentlog.tools.collect.spool import CollectSpool
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,6 +20,7 @@ from otel_agentlog.tools.imports.readers import otlp
 from otel_agentlog.tools.imports.readers.events import moment_ns
 from otel_agentlog.tools.imports.readers.spans import LeftOut, Resource, TracedLog, TracedSpan, resource_of
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import RESOURCE_ID, timestamp
 

@@ -6,13 +6,13 @@ Events of coding agents are read by `readers/agent_events.py`; any other log rec
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from otel_agentlog.tools.collect.parts import session_of
 from otel_agentlog.tools.imports.readers.agent_events import PROMPTS, event_of, known
 from otel_agentlog.tools.imports.readers.events import Begin, End, Event, title
 from otel_agentlog.tools.imports.readers.spans import TracedLog
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 

@@ -12,7 +12,6 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from otel_agentlog.tools.collect import HOME
 from otel_agentlog.tools.collect.parts import OWN_TASK, TaskPart, span_of
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
 from otel_agentlog.tools.imports.spool import Spool
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _WAIT_S = 60.0
 """Longest time, in seconds, to wait for the other process to end a transaction."""

@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -26,6 +26,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools.datasets.examples import Example, NoExample, examples_of
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import encode
 
 VERSION = 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from otel_agentlog.tools.imports.spool import Spool
 from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter
 from otel_agentlog.tools.imports.writer import Clock, Writer
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import RESOURCES, Line

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -24,6 +24,7 @@ from otel_agentlog.record.operations.task import UNSET, Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Remark, Text, ToolEnd, ToolStart
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.states import IMPORT, Component, Outcome
 

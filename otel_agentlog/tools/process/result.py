@@ -9,10 +9,11 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _MB = 1_000_000
 _SEARCH_S = 5.0

@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ from otel_agentlog.tools.replay.prompts import changed_lines, written
 from otel_agentlog.tools.replay.recorded import messages_of
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, timestamp
 
 MAX_ALIGNED = 2000

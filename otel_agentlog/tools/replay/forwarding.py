@@ -6,12 +6,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 KEY = "agentlog-replay"
 """The key that the program is given."""

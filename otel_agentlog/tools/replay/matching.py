@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from otel_agentlog.tools.replay.prompts import (
@@ -22,6 +22,7 @@ from otel_agentlog.tools.replay.prompts import (
 )
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
 from otel_agentlog.tools.replay.refusals import Refusal
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MOST_KEPT = 1000
 """Requests unlike those on record that are kept, to be reported."""

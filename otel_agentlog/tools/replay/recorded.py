@@ -6,7 +6,7 @@ A call that several views saw is there once, with the content of the view that h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
 from otel_agentlog.store.folder.reader import TaskReader, find_task, with_artifacts
 from otel_agentlog.tools.replay.refusals import Refusal, refusal_of
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text, texts
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, NOT_INFERENCE, SAME_CALL_AS, Line, time_of
 from otel_agentlog.vocabulary.states import Outcome
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS

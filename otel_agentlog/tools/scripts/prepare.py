@@ -12,7 +12,6 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -27,6 +26,7 @@ from otel_agentlog.tools.process.mask import Mask, is_secret, secret_inputs, sho
 from otel_agentlog.tools.process.run import Launch
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.tools.scripts.schema import violations
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_INPUT_BYTES = 64 << 20
 MAX_INPUT_LEVELS = 100

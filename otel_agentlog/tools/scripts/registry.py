@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.tools.scripts.schema import check_schema
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_REGISTRY_BYTES = 4 << 20
 _OWN = {"path", "argv", "input_schema", "description"}

@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ from otel_agentlog.view.backends.lines import (
 )
 from otel_agentlog.view.backends.views import around, find_views
 from otel_agentlog.view.backends.wanted import Wanted
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import ENDED, State
 

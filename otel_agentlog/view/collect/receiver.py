@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
 from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
 from otel_agentlog.view.collect.http import HttpSide, url_of
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.wiring.importing import part_cleaning
 
 MAX_SPOOL_BYTES = 4 * 1024 * 1024 * 1024

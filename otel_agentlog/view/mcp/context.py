@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from otel_agentlog.errors import AgentlogError, TaskNotFoundError
@@ -12,6 +12,7 @@ from otel_agentlog.query import LAST, Filter, named, narrowed
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.backends.wanted import Wanted, wanted_of
 from otel_agentlog.view.mcp.quoted import unquoted
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_NAME = 512
 """Longest name of a task, in characters."""

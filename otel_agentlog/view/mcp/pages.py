@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from otel_agentlog.view.mcp.context import RefusedQuestion
 from otel_agentlog.view.mcp.quoted import NOTICE, Tree, rendered
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 MIN_BYTES, DEFAULT_BYTES, MAX_BYTES = 8_000, 16_000, 64_000
 """Of the JSON of one answer in UTF-8: about a quarter as many tokens."""

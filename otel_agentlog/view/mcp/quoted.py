@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe_lines
 
 OPEN, CLOSE = "«", "»"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mcp.types import Tool, ToolAnnotations
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from otel_agentlog.view.mcp import comparison, errors, figures, notes, tasks
 from otel_agentlog.view.mcp.context import McpRequest
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TextIO, TypeAlias
 
 from otel_agentlog.settings.fields import Terminal
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import cut, pad, width
 
 

@@ -14,7 +14,7 @@ import re
 import secrets
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import HttpProblem
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 FILE_NAME = ".server-token"
 """Name of the token's file below the root, where names that begin with a dot are no tasks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from otel_agentlog.errors import TaskNotFoundError
@@ -11,6 +11,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.live_reports import LiveReports
 from otel_agentlog.view.server.problems import HttpProblem
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True)

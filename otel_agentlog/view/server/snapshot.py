@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.streams import PING_SECONDS, Slots, StreamEvent
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 DEFAULT_WINDOW_S = 86_400
 SPANS = 48

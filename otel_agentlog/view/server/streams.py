@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.line_pages import clipped, page_of
 from otel_agentlog.view.server.live_reports import TreeChanges
 from otel_agentlog.view.server.problems import HttpProblem
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 PING_SECONDS = 15.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from otel_agentlog.tools.imports.readers.events import (
@@ -27,6 +27,7 @@ from otel_agentlog.tools.imports.readers.events import (
     title,
 )
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 NAME = "claude-code"

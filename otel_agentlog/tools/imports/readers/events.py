@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.fields import decoded
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 MAX_TITLE = 80

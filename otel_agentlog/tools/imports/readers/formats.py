@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from otel_agentlog.tools.imports.readers import claude_code, codex, langfuse, me
 from otel_agentlog.tools.imports.readers.events import Event
 from otel_agentlog.tools.imports.readers.rows import Found, Row
 from otel_agentlog.tools.imports.readers.spans import Traced
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 LOOKED_AT = 50
 """Rows that are looked at to find the format."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import orjson
 from otel_agentlog.record.providers.messages import input_messages
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Text, ToolEnd, ToolStart, moment_ns, title
 from otel_agentlog.vocabulary.coerce import as_text, mapping, number, objects, text
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 NAME = "messages"
 MAX_REMEMBERED = 100_000

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.dataclass import dataclass
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece, Progress, Screen
 from otel_agentlog.vocabulary.coerce import texts
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe
 
 OK, WARN, BAD = "ok", "warn", "bad"

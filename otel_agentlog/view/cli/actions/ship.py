@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import ConfigurationError
@@ -18,6 +18,7 @@ from otel_agentlog.view.cli.options import moment
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, Screen, table
 from otel_agentlog.vocabulary.coerce import mapping, number
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from otel_agentlog.query import Entry
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Glyphs
+from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import width
 
 
