@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_agentlog._lazy import lazy_names
+from otel_agentlog._startup import lazy_names
 from otel_agentlog.settings.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -62,15 +62,15 @@ if TYPE_CHECKING:
     from otel_agentlog.vocabulary.states import Component as Component
     from otel_agentlog.vocabulary.states import Outcome as Outcome
     from otel_agentlog.vocabulary.states import State as State
-    from otel_agentlog.wiring import Alert as Alert
     from otel_agentlog.wiring import Receipt as Receipt
-    from otel_agentlog.wiring import active_alerts as active_alerts
     from otel_agentlog.wiring import configure as configure
     from otel_agentlog.wiring import flush as flush
-    from otel_agentlog.wiring import register_alert_callback as register_alert_callback
-    from otel_agentlog.wiring import set_alert_threshold as set_alert_threshold
     from otel_agentlog.wiring import shutdown as shutdown
     from otel_agentlog.wiring import span_processor as span_processor
+    from otel_agentlog.wiring.alerting import Alert as Alert
+    from otel_agentlog.wiring.alerting import active_alerts as active_alerts
+    from otel_agentlog.wiring.alerting import register_alert_callback as register_alert_callback
+    from otel_agentlog.wiring.alerting import set_alert_threshold as set_alert_threshold
     from otel_agentlog.wiring.instrument import instrument as instrument
 
 _HOMES = {
@@ -96,7 +96,8 @@ _HOMES = {
     "settings.fields": "Settings",
     "tools": "ToolExecutionService ToolResult command file_operation",
     "vocabulary.states": "Component Outcome State",
-    "wiring": ("Alert Receipt active_alerts configure flush register_alert_callback set_alert_threshold shutdown span_processor"),
+    "wiring": "Receipt configure flush shutdown span_processor",
+    "wiring.alerting": "Alert active_alerts register_alert_callback set_alert_threshold",
     "wiring.instrument": "instrument",
 }
 

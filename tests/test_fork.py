@@ -67,7 +67,7 @@ def test_a_child_can_load_what_another_thread_was_loading(tmp_path: Path) -> Non
     lazy_package = tmp_path / "lazy_package"
     lazy_package.mkdir()
     (lazy_package / "__init__.py").write_text(
-        "from otel_agentlog._lazy import lazy_names\n__all__, __getattr__ = lazy_names(__name__, {'slow': 'slow_name'})\n"
+        "from otel_agentlog._startup import lazy_names\n__all__, __getattr__ = lazy_names(__name__, {'slow': 'slow_name'})\n"
     )
     (lazy_package / "slow.py").write_text("import sys, time\nsys.slow_began.set()\ntime.sleep(0.5)\nslow_name = 7\n")
     (tmp_path / "program.py").write_text(IMPORTING)

@@ -28,7 +28,7 @@ from otel_agentlog.compat.past_runs import PastRun, read_result, record_once
 from otel_agentlog.error_handling import ErrorCategory as ErrorCategory
 from otel_agentlog.error_handling import ErrorDetails as ErrorDetails
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import Filter, errors_by_category, search, statistics, statistics_by
+from otel_agentlog.query import Alert, Filter, errors_by_category, search, statistics, statistics_by
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.settings import parsers
 from otel_agentlog.tools import Registry, ToolResult
@@ -36,15 +36,8 @@ from otel_agentlog.tools import ResourceUsage as ResourceUsage
 from otel_agentlog.tools import ToolExecutionService as ToolExecutionService
 from otel_agentlog.tools.process.result import Cancellation
 from otel_agentlog.tools.scripts.execute import Ids
-from otel_agentlog.wiring import (
-    Alert,
-    active_alerts,
-    ensure_configured,
-    flush,
-    register_alert_callback,
-    set_alert_threshold,
-    settings_in_force,
-)
+from otel_agentlog.wiring import ensure_configured, flush, settings_in_force
+from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
 
 __all__ = [
     "ErrorCategory",

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_agentlog._lazy import lazy_names
+from otel_agentlog._startup import lazy_names
 
 if TYPE_CHECKING:
     from otel_agentlog.error_handling.categories import ErrorDetails as ErrorDetails

@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling import known_categories as known
 from otel_agentlog.error_handling import lookup
 from otel_agentlog.error_handling.advice import CAUSES, advice
@@ -25,7 +26,6 @@ from otel_agentlog.record.exceptions.class_info import FoundOnce
 from otel_agentlog.record.exceptions.describe import is_simple, message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 Rule: TypeAlias = "type[BaseException] | str | Callable[[BaseException], object]"
 """A class (subclasses too), a class's name (``Name`` or ``module.Name``; subclasses too), or a predicate."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 
 class ErrorCategory(str, Enum):

@@ -22,12 +22,12 @@ from types import TracebackType
 from typing import Any, overload
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling.categories import categorize
 from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, name_of_code, wrap
 from otel_agentlog.vocabulary.states import Component
 

@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Mapping
 
-from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
+from otel_agentlog._startup import lazy_pattern
 
 BY_CLASS: Mapping[str, str] = {
     # -- our own; those whose cause may be more exact are in WEAK

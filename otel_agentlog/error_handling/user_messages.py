@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling.advice import CAUSES
 from otel_agentlog.error_handling.categories import categorize, cause_of
 from otel_agentlog.error_handling.category import ErrorCategory
@@ -22,7 +23,6 @@ from otel_agentlog.record.exceptions.error_id import error_id as id_of
 from otel_agentlog.record.logs.line import text_of
 from otel_agentlog.record.logs.logger import AgentLogger, get_logger
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _TO_CALLER = 3
 """Frames from `_log` to `log_and_format_error`."""

@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.pipeline.items import Data, Item, ItemRef, size_of
 from otel_agentlog.export.pipeline.worker import DeliveryWorker
 from otel_agentlog.export.records import Clean, CleanOrigins, cleaned_log, cleaned_span
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import timestamp
 
 MAX_OPEN = 1_000

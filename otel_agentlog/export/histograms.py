@@ -27,9 +27,9 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.metrics import LabelSet, Measured, SpanIds
 from otel_agentlog.export.metrics import Metric as Row
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_SERIES = 2_000
 """Label sets of one histogram; what is measured of any other is added up in one series, as the SDK does."""

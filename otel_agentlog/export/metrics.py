@@ -25,6 +25,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.fields import provider_name
 from otel_agentlog.export.semconv.names import ALWAYS, BEFORE, INFERENCE, LEGACY, NEWEST, Profile
@@ -39,7 +40,6 @@ from otel_agentlog.export.semconv.spans import (
 )
 from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, mapping
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import FAILED, Outcome
 

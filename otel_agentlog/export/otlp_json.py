@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
 from otel_agentlog.export.shipping import item_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.records import UnsentItem
 
 BATCH_ITEMS = 512

@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.pipeline.direct import Direct
 from otel_agentlog.export.pipeline.items import Item
 from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.settings.version import __version__
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 NAME = "agentlog doctor"
 """Name of the test span."""

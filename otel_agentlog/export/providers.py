@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.trace import NoOpTracer, ProxyTracerProvider
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.foreign import Adopt, LogsOfOthers, Route, SpansOfOthers
 from otel_agentlog.export.metrics import Delivery, Metrics
@@ -43,7 +44,6 @@ from otel_agentlog.export.transport import senders
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.settings.fields import SIGNALS, Settings
 from otel_agentlog.settings.version import __version__
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, LOG, SPAN, Line
 from otel_agentlog.vocabulary.records import Origin, RecordedScope
 

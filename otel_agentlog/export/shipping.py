@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item, ItemRef
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
 from otel_agentlog.export.transport.result import Verdict
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
 
 

@@ -26,9 +26,9 @@ import orjson
 
 import otel_agentlog as agentlog
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.integrations.frameworks import FrameworkError, begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_UNREAD = 1_000
 """Lines that are kept of those that could not be read; more are only counted."""

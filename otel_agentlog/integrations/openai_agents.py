@@ -20,10 +20,10 @@ import orjson
 
 import otel_agentlog as agentlog
 from otel_agentlog._interrupts import first_of, raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.integrations.frameworks import begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
 from otel_agentlog.record.foreign_spans import no_tasks_for
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_OPEN = 10_000
 """Traces and spans that may be open at once; past it the oldest are ended, so that what never ends is no leak of memory."""

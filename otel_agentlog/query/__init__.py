@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_agentlog._lazy import lazy_names
+from otel_agentlog._startup import lazy_names
 
 if TYPE_CHECKING:
     from otel_agentlog.query.alerts.feed import Feed as Feed

@@ -8,13 +8,13 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.questions import folders, folders_with_errors
 from otel_agentlog.store.app_log import log_files, mentions, newest_change_ns
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import list_tasks, read_lines
 from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line, time_of
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.states import Outcome

@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.words import as_text, storable, words_of
 from otel_agentlog.vocabulary.chunks import content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line, time_of
 
 AROUND = 60

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.index.index import Durations, GroupSums, ScoreSums
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 _US_PER_S = 1_000_000

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.query.groups import Group, dollars, group_of, largest_first, percentiles_of, unsuccessful
 from otel_agentlog.query.indexes import ask, ask_again, ask_rows
@@ -18,7 +19,6 @@ from otel_agentlog.store.index.filter import score_bound as score_bound
 from otel_agentlog.store.index.index import GROUPS, ORDERS, Counted, GroupSums, Scores, TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 from otel_agentlog.store.index.row import IndexRow
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _NS = 1_000_000_000
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.query.rows import TaskRow, row_of
 from otel_agentlog.store.folder.reader import TaskReader, find_task
 from otel_agentlog.store.spans.tree import Figures, Node, tree
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, LOG_TYPES, Line, time_of
 from otel_agentlog.vocabulary.scores import NOTE_ADDED, SCORE_ADDED, Score, latest_scores
 from otel_agentlog.vocabulary.states import State

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.index.row import amount
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Cost, Usage
 
 Price = Callable[[str | None, str | None, Usage], Cost | None]

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, is_of_before, list_tasks
 from otel_agentlog.store.folder.totals import Tally, replay
 from otel_agentlog.store.index.live_lines import lines_read
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import ENDED, State
 

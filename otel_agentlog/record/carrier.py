@@ -13,8 +13,8 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.sanitize.keys import own_dict, plain_text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 HEADERS = ("traceparent", "tracestate", "baggage")
 _PREFIX = "agentlog."

@@ -16,9 +16,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Tracer
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.providers.pricing import PriceTable
 from otel_agentlog.record.resources import ResourceSampler
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Jobs, RequestSource, TaskRef
 from otel_agentlog.vocabulary.lines import Line, count_items
 

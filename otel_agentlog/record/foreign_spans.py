@@ -23,6 +23,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.attempts import Attempted
@@ -47,7 +48,6 @@ from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import mapping
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
@@ -75,7 +75,7 @@ _MODEL = (
     "embedding.model_name",
     "langfuse.observation.model.name",
 )
-_MCP_CALL = re.compile(r"\btools/call\s+(.+)", re.DOTALL)
+_MCP_CALL = lazy_pattern(r"\btools/call\s+(.+)", re.DOTALL)
 """In the name of a span of MCP: the tool."""
 _RESPONSE_MODEL = ("gen_ai.response.model",)
 _RESPONSE_ID = ("gen_ai.response.id",)
@@ -85,7 +85,7 @@ _FINISH_REASONS = (
     "llm.response.finish_reason",
     "gen_ai.completion.0.finish_reason",
 )
-_RESPONSE_IDS = re.compile(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{6,128})"')
+_RESPONSE_IDS = lazy_pattern(r'"id"\s*:\s*"((?:chatcmpl|cmpl|resp|msg|gen)[-_][A-Za-z0-9_-]{6,128})"')
 MAX_OUTPUT_READ = 100_000
 """Characters of a span's recorded output in which ids are looked for."""
 MAX_JSON_READ = 100_000

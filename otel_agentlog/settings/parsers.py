@@ -21,18 +21,18 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings import standard
 from otel_agentlog.vocabulary.coerce import parse_float
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import LogLevel
 
 _UNITS = {"": 1, "b": 1, **{f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}}
 _UNITS.update({f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)})
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
+_SIZE = lazy_pattern(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b|)", re.ASCII | re.IGNORECASE)
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_DURATION = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(ms|s|min|m|h|d|w)", re.ASCII | re.IGNORECASE)
+_DURATION = lazy_pattern(r"(\d{1,15}(?:\.\d{1,9})?) ?(ms|s|min|m|h|d|w)", re.ASCII | re.IGNORECASE)
 
 DEFAULT_TIMEOUT_S = 10.0
 """How long, in seconds, a request to a collector may take where no variable sets it."""
@@ -51,7 +51,7 @@ def setting(default: Any, *variables: str, read: Callable[[str, Any], Any], shar
     return field(default=default, metadata=metadata)
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = lazy_pattern("[\ud800-\udfff]")
 
 
 def encodable(text: str) -> str:

@@ -24,12 +24,12 @@ from pathlib import Path
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, take
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE, GZIP_SUFFIX
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.recent import MAX_RECENT_BYTES, MAX_RECENT_LINES, RecentLines
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.event_ids import KEY, EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
 
@@ -45,12 +45,12 @@ SYSTEM_LOGS = Path("/var/log")
 """Where services have folders of their own, each with its log in it."""
 
 _CHUNK_OVERLAP_BYTES = 256
-_NAME = re.compile(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\d)\.(?P<number>\d{1,9}))?\.jsonl", re.ASCII)
+_NAME = lazy_pattern(r"(?P<stem>[A-Za-z0-9._-]{1,200}?)(?:\.(?P<day>\d{4}-\d\d-\d\d)\.(?P<number>\d{1,9}))?\.jsonl", re.ASCII)
 
 _TEMP_SUFFIX = ".tmp"
 _ATTEMPTS = 50
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
-_FIRST_DAY = re.compile(rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d)[T ]')
+_UNSAFE = lazy_pattern(r"[^A-Za-z0-9._-]+", re.ASCII)
+_FIRST_DAY = lazy_pattern(rb'(?:\{"timestamp":")?(\d{4}-\d\d-\d\d)[T ]')
 
 
 @dataclass(frozen=True)

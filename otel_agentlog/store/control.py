@@ -17,6 +17,7 @@ from typing import Any
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError, LayoutError, StateError, TaskNotFoundError
 from otel_agentlog.store.folder import line_stream as streams
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory
@@ -28,7 +29,6 @@ from otel_agentlog.store.folder.sync import ROOT
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line, encode
 from otel_agentlog.vocabulary.states import ENDED, State, is_followed

@@ -8,7 +8,6 @@ locks, and on a network disk the lock of a folder is known to its own machine on
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -33,7 +33,7 @@ FOREIGN_QUIET_S = 3600.0
 """How long, in seconds, nothing must have been written by a process of another machine on a network disk."""
 
 _CLOCK_SLACK_S = 2.0
-_NETWORK = re.compile(r"nfs\d?|cifs|smb\w*|9p|ceph|lustre|glusterfs|afs|gfs2|ocfs2|beegfs|fuse\..*")
+_NETWORK = lazy_pattern(r"nfs\d?|cifs|smb\w*|9p|ceph|lustre|glusterfs|afs|gfs2|ocfs2|beegfs|fuse\..*")
 
 
 class FolderUse(Enum):

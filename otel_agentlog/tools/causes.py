@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling.categories import register_category
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.errors import AgentlogError
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 TIMEOUT, VALIDATION, DEPENDENCY = ErrorCategory.TIMEOUT, ErrorCategory.VALIDATION, ErrorCategory.DEPENDENCY

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling.categories import ErrorDetails
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.api import tool
@@ -40,7 +41,6 @@ from otel_agentlog.tools.process.run import Launch, run_process
 from otel_agentlog.tools.scripts.classify import cause_of, explain
 from otel_agentlog.tools.scripts.prepare import carried
 from otel_agentlog.vocabulary.coerce import parse_float
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Component, Outcome
 
 Given = TypeVar("Given")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError, LayoutError
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.recorder import Cleaning, Recorder, recorder
@@ -27,7 +28,6 @@ from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.store.recovery.repair_lines import added_process_line
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import NOTED_BY, Line
 from otel_agentlog.vocabulary.scores import MAX_NAME, MAX_SCORE_TEXT, note_line, score_line

@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import Line, encode
 

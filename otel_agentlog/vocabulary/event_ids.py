@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 from otel_agentlog._platform.fork import after_fork_in_child, random_bits
+from otel_agentlog._startup import lazy_pattern
 
-EVENT_ID = re.compile(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
+EVENT_ID = lazy_pattern(r"(.+)-(0|[1-9][0-9]{0,17})", re.DOTALL)
 """Tag and number of an id like ``a1f3-12``, with `fullmatch`."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypedDict
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 
 FORMAT_VERSION = 1
 """Version of the task folder's format, written into ``metadata.json`` and every process line."""
@@ -414,7 +415,7 @@ def timestamp(time_ns: int) -> str:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
+_RFC3339 = lazy_pattern(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
 
 
 def parse_timestamp(text: str) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, TypeAlias
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import EXCEPTION, LOG_TYPES, RESOURCE_ID, SPAN, Line
 
 

@@ -16,7 +16,7 @@ import os
 import re
 import unicodedata
 
-from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
+from otel_agentlog._startup import lazy_pattern
 
 ELLIPSIS = "…"
 """Marks where text was cut off."""

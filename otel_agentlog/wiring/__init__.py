@@ -11,6 +11,7 @@ zero_code/    programs that do not import this package: entry points, and ``agen
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog._interrupts import die_of_ctrl_c, died_of_ctrl_c, end_abandoned, raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import Alert
 from otel_agentlog.record.logs.levels import configure_logs
 from otel_agentlog.record.logs.stdlib_bridge import install_stdlib, uninstall_stdlib
 from otel_agentlog.record.operations.open_operations import at_exit_of_children, interrupt_open
@@ -28,20 +28,15 @@ from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.record.signals import join_signals, leave_signals
 from otel_agentlog.record.threads import propagate, unpropagate
 from otel_agentlog.settings.fields import Settings, load, read_config_file
-from otel_agentlog.wiring.alerting import active_alerts, register_alert_callback, set_alert_threshold
-from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired
+from otel_agentlog.wiring.setup import Receipt, Surroundings, Wired, put_in_use
 
 if TYPE_CHECKING:
     from otel_agentlog.export.foreign import SpansOfOthers
 
 __all__ = [
-    "Alert",
     "Receipt",
-    "active_alerts",
     "configure",
     "flush",
-    "register_alert_callback",
-    "set_alert_threshold",
     "shutdown",
     "span_processor",
 ]
@@ -51,6 +46,8 @@ BEFORE_DEATH_S = 2.0
 
 TEARDOWN_S = 0.5
 """Of the time that the end of a process may take, what is left to the interpreter's own end, in seconds."""
+
+_ALERTING = "otel_agentlog.wiring.alerting"
 
 _wired: Wired | None = None
 _in_force: tuple[dict[str, Any], Settings] | None = None
@@ -87,6 +84,7 @@ def configure(**settings: Any) -> Settings:
             _in_force = settings, found
             return found
         try:
+            alerting = _alerting_of(found)
             wired = Wired(found, _around)
         except (ValueError, TypeError) as error:
             raise_interrupt()
@@ -97,6 +95,7 @@ def configure(**settings: Any) -> Settings:
         _connect(wired)
         at_exit_of_children(_at_exit)
         wired.start()
+        alerting(wired)
         _in_force = settings, wired.settings
     switch_on()
     return wired.settings
@@ -105,7 +104,7 @@ def configure(**settings: Any) -> Settings:
 def _connect(wired: Wired) -> None:
     """Have everything recorded from now on go there."""
     settings = wired.settings
-    use(wired.recorder)
+    put_in_use(wired)
     configure_logs(settings.log_level, settings.levels)
     if settings.capture_logging:
         install_stdlib(last_resort=settings.console == "off")
@@ -117,7 +116,7 @@ def _connect(wired: Wired) -> None:
 
 def _disconnect() -> None:
     """Have nothing recorded from now on."""
-    use(Recorder())
+    put_in_use(None)
     uninstall_stdlib()
     unpropagate()
     configure_logs()
@@ -143,6 +142,26 @@ def surrounded(by: Surroundings) -> Iterator[None]:
             if _wired is not None:
                 _connect(_wired)
                 _wired.telemetry.collect()
+
+
+def _alerting_of(settings: Settings) -> Callable[[Wired], None]:
+    """What the setting ``alerts``, or what was called before, has evaluated; imported for nobody else.
+
+    Raises:
+        ConfigurationError: a rule that does not exist, or a value that cannot be used.
+    """
+    if not settings.alerts and _ALERTING not in sys.modules:
+        return lambda wired: None
+    from otel_agentlog.wiring.alerting import alerting_by
+
+    return alerting_by(settings.alerts)
+
+
+def _stop_alerting() -> None:
+    if _ALERTING in sys.modules:
+        from otel_agentlog.wiring.alerting import stop_alerting
+
+        stop_alerting()
 
 
 def _instrumenting(settings: Settings) -> Callable[[], None]:
@@ -220,7 +239,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     end_abandoned()
     # What it finds in its last look is a line, too.
-    wired.alerting.stop()
+    _stop_alerting()
     _disconnect()
     return _stop(wired, timeout_s)
 

@@ -11,15 +11,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.query import RULES, Alert, Rule, Watch, changed, observations, says_something
+from otel_agentlog.query import RULES, Rule, Watch, changed, observations, rules_from, says_something
+from otel_agentlog.query import Alert as Alert
 from otel_agentlog.record.recorder import recorder
 from otel_agentlog.record.sanitize.keys import plain_text
+from otel_agentlog.store.control import ask
+from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.wiring.setup import Wired, in_use
 
 INTERVAL_S = 1.0
 """Seconds between two evaluations."""
@@ -30,7 +36,7 @@ MAX_WAITING = 5_000
 Callback = Callable[[Alert], object]
 
 _LEVELS = {"critical": "ERROR", "warning": "WARNING", "info": "INFO"}
-_lock = threading.Lock()
+_lock = threading.RLock()
 _callbacks: list[Callback] = []
 _thresholds: dict[str, Any] = {}
 _running: Alerting | None = None
@@ -56,7 +62,7 @@ def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> N
         raise ConfigurationError(f"alerts.{name}", value, "a threshold, False, or a mapping of fields") from error
     with _lock:
         _thresholds[name] = value
-        if _running is not None:
+        if not _begin_late() and _running is not None:
             _running.use(name, value)
 
 
@@ -70,7 +76,7 @@ def register_alert_callback(callback: Callback) -> Callable[[], None]:
         raise ConfigurationError("register_alert_callback", callback, "a function that takes an alert")
     with _lock:
         _callbacks.append(callback)
-        if _running is not None:
+        if not _begin_late() and _running is not None:
             _running.turn_on()
 
     def take_back() -> None:
@@ -87,6 +93,38 @@ def active_alerts() -> list[Alert]:
     return [] if running is None else running.active()
 
 
+def alerting_by(given: Mapping[str, Any]) -> Callable[[Wired], None]:
+    """What evaluates by the setting ``alerts`` and by what was called, once it is given what records.
+
+    Raises:
+        ConfigurationError: a rule that does not exist, or a value that cannot be used.
+    """
+    rules = rules_from(given)
+    return lambda wired: Alerting(rules, on=bool(given), stop_task=partial(_stop_task, wired.settings.directory)).start()
+
+
+def stop_alerting() -> None:
+    """Evaluate once more, and end."""
+    running = _running
+    if running is not None:
+        running.stop()
+
+
+def _begin_late() -> bool:
+    """Begin where `configure` did not, as nobody had called for alerts by then; whether it did."""
+    wired = in_use()
+    if _running is not None or wired is None:
+        return False
+    alerting_by(wired.settings.alerts)(wired)
+    return True
+
+
+def _stop_task(directory: Path, alert: Alert) -> None:
+    """Request that a task that has spent its budget is cancelled."""
+    folder = find_task(directory, str(alert.task_id)).folder
+    ask(folder, "cancel", reason=f"{alert.type}: {alert.message}", source="alert")
+
+
 class Alerting:
     """The sink, and the thread behind it."""
 
@@ -96,7 +134,8 @@ class Alerting:
         self._watch = Watch(rules)
         self._stop_task = stop_task
         self._waiting: deque[Line] = deque(maxlen=MAX_WAITING)
-        self.is_on = on
+        self._wanted = on
+        self.is_on = False
         """Whether it is among the recorder's sinks."""
         self._pid = 0
         self._wake = threading.Event()
@@ -132,7 +171,7 @@ class Alerting:
             _running = self
             for name, value in _thresholds.items():
                 self.use(name, value)
-            if _callbacks:
+            if _callbacks or self._wanted:
                 self.turn_on()
 
     def stop(self) -> None:

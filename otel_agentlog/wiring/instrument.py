@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.sanitize.keys import texts_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -17,13 +17,12 @@ from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry
 from otel_agentlog.export.semconv.names import REPLAY_OF
-from otel_agentlog.query import Alert, rules_from
 from otel_agentlog.record.collaborators import Clocks, Failures, Lookups, Spans, Tasks
 from otel_agentlog.record.foreign_spans import adopt
 from otel_agentlog.record.logs.console import console_sink
 from otel_agentlog.record.logs.file_formats import FORMATS
 from otel_agentlog.record.providers.pricing import PriceTable
-from otel_agentlog.record.recorder import Cleaning, Recorder
+from otel_agentlog.record.recorder import Cleaning, Recorder, use
 from otel_agentlog.record.redaction.redactor import Redactor
 from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.resources import ResourceSampler
@@ -31,10 +30,9 @@ from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings, home
 from otel_agentlog.settings.standard import usable_variables
 from otel_agentlog.store.app_log import LogLimits, LogNames, RotatingLog, choose_directory
-from otel_agentlog.store.control import ControlFile, ask
+from otel_agentlog.store.control import ControlFile
 from otel_agentlog.store.delivery.process_lock import ProcessLock
 from otel_agentlog.store.delivery.tracker import DeliveryTracker
-from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import Counts
 from otel_agentlog.store.jobs import JobFile
@@ -45,7 +43,6 @@ from otel_agentlog.store.retention.policy import limits_of
 from otel_agentlog.vocabulary.envelope import Envelope, Sink
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import State
-from otel_agentlog.wiring.alerting import Alerting
 from otel_agentlog.wiring.backlog import FolderBacklog
 
 if TYPE_CHECKING:
@@ -94,6 +91,21 @@ class Surroundings:
     """Returns the sink that is used for task folders."""
 
 
+def in_use() -> Wired | None:
+    """What records now."""
+    return _in_use
+
+
+def put_in_use(wired: Wired | None) -> None:
+    """Have everything recorded from now on go there; nothing is recorded without one."""
+    global _in_use
+    _in_use = wired
+    use(Recorder() if wired is None else wired.recorder)
+
+
+_in_use: Wired | None = None
+
+
 class Wired:
     """What one `configure` put together. Each part is given those that were built before it; none reaches for a later one."""
 
@@ -132,7 +144,6 @@ class Wired:
         self.deliveries.later = self.telemetry.worker.at
         self._log = _application_log(settings)
         self.folders = self._folders(counts, failed)
-        self.alerting = Alerting(rules_from(settings.alerts), on=bool(settings.alerts), stop_task=self._stop_task)
         self.measuring = ResourceSampler(settings.resource_interval_s, failed) if settings.resource_interval_s else None
         conventions = self.telemetry.conventions
         count = partial(
@@ -195,8 +206,6 @@ class Wired:
         sinks: list[Sink] = [self._around.keep(self.folders), *self._around.sinks]
         if self.settings.log_format != "lines":
             sinks.append(LinesOfTasks(self._log))
-        if self.alerting.is_on:
-            sinks.append(self.alerting)
         if self.telemetry.active:
             sinks.append(self.telemetry.sink)
         return sinks if console is None else [*sinks, console]
@@ -211,7 +220,6 @@ class Wired:
         if file is not None and self._log.path != file:
             _warn_once(f"log_file: {file.parent} cannot be written to; {self._log.path} is used")
         self.telemetry.start()
-        self.alerting.start()
         self._start_redaction()
         self.upkeep.start()
         if self.settings.recover_on_start:
@@ -220,7 +228,6 @@ class Wired:
     def stop(self) -> None:
         """End everything that works in the background, but for sending."""
         self._stopped = True
-        self.alerting.stop()
         self.recovery.stop()
         self.upkeep.stop()
         if self.measuring is not None:
@@ -281,11 +288,6 @@ class Wired:
             raise_interrupt()
             self.failures.note("recovery", error)
         return self.folders.find_task(task_id)
-
-    def _stop_task(self, alert: Alert) -> None:
-        """Request that a task that has spent its budget is cancelled."""
-        folder = find_task(self.settings.directory, str(alert.task_id)).folder
-        ask(folder, "cancel", reason=f"{alert.type}: {alert.message}", source="alert")
 
     def _tell_recovery(self, found: Recovered) -> None:
         if found.repaired:

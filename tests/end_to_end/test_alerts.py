@@ -149,3 +149,47 @@ def test_a_task_that_spent_its_budget_is_asked_to_stop(tmp_path: Path) -> None:
     final = json.loads((root / "greedy" / "04-final-result.json").read_text())
     assert final["outcome"] == "cancelled"
     assert '"source":"alert"' in (root / "greedy" / "control.jsonl").read_text()
+
+
+PROGRAM = """
+import sys, threading
+import otel_agentlog as agentlog
+
+told = threading.Event()
+
+def fail():
+    try:
+        with agentlog.task("bad"):
+            raise ValueError("no")
+    except ValueError:
+        pass
+
+def ask_for_alerts():
+    agentlog.set_alert_threshold("error_rate_percent", {"threshold": 10, "window_s": 60, "at_least": 1})
+    agentlog.register_alert_callback(lambda alert: told.set())
+
+if sys.argv[2] == "before":
+    ask_for_alerts()
+agentlog.configure(directory=sys.argv[1] + "/tasks", log_directory=sys.argv[1], console="off")
+print("otel_agentlog.query.alerts.watch" in sys.modules)
+for _ in range(2):  # the second time after a shutdown, which takes nothing back
+    if sys.argv[2] != "before" and not told.is_set():
+        ask_for_alerts()
+    fail()
+    print(told.wait(60), [alert.type for alert in agentlog.active_alerts()])
+    told.clear()
+    agentlog.shutdown()
+    print(agentlog.active_alerts())
+    if _ == 0:
+        agentlog.configure(directory=sys.argv[1] + "/more", log_directory=sys.argv[1], console="off")
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_alerts_may_be_called_for_before_and_after(when: str, tmp_path: Path) -> None:
+    """Without the setting, what evaluates them is not even imported until then."""
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path), when]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+
+    raised = "True ['error_rate_percent']"
+    assert done.stdout.splitlines() == [str(when == "before"), raised, "[]", raised, "[]"], done.stderr

@@ -11,11 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.pipeline.backoff import Backoff
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.transport.result import SendResult, Verdict
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 BATCH_BYTES = 3 * 1024 * 1024
 """A batch is closed at about this size: below the 4 MiB that gRPC servers take by default."""

@@ -23,6 +23,7 @@ from opentelemetry import context as otel_context
 
 from otel_agentlog._interrupts import raise_interrupt, started_in_try
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
 from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue
@@ -30,7 +31,6 @@ from otel_agentlog.export.pipeline.workers import SendWorkers, Work, WorkerThrea
 from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
 from otel_agentlog.export.transport.suppression import uninstrumented_context
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 GATHER_S = 0.1
 """Time, in seconds, in which what is recorded gathers before the thread works on it, unless a flush waits for that.

@@ -6,9 +6,9 @@ user's own): the set of operations is open.
 
 from __future__ import annotations
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.semconv import names
 from otel_agentlog.export.semconv.names import NEWEST, Profile
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import NOT_INFERENCE
 
 _CALL = frozenset({names.OPERATION, names.PROVIDER, names.LEGACY_SYSTEM})

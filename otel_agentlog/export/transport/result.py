@@ -13,7 +13,7 @@ from datetime import timezone
 from enum import Enum
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 MAX_RETRY_AFTER_S = 300.0
 """Longest time, in seconds, that a server's ``Retry-After`` is honoured; what waits is safe in the folder meanwhile."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.alerts.observations import Observation, observations
 from otel_agentlog.query.questions import folders
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader
 from otel_agentlog.store.index.filter import Filter
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 OVERLAP_S = 10
 """Seconds that two searches for new tasks overlap: a folder appears a moment after its task began."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import time_of
 from otel_agentlog.vocabulary.states import EXECUTION
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 SEVERITIES = ("info", "warning", "critical")
 ACTIONS = ("warn", "stop")

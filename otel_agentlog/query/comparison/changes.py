@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.comparison.intervals import MAX_DURATIONS, MIN_TASKS, Interval, Intervals
 from otel_agentlog.query.comparison.samples import KINDS, OF_NAMES, PERCENTILES, FigureKind, Names, SideSums
 from otel_agentlog.store.index.index import rank
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _DIGITS = 9
 

@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.comparison.changes import Change, changes
 from otel_agentlog.query.comparison.differences import FirstDifference, differences, first_difference
 from otel_agentlog.query.comparison.gates import Threshold, ThresholdResult, results
@@ -16,7 +17,6 @@ from otel_agentlog.query.comparison.samples import SideSums, sums_of_both
 from otel_agentlog.query.comparison.sides import Side
 from otel_agentlog.query.reports import report
 from otel_agentlog.store.index.refresh import Progress
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.reports import Entry, TaskReport
 from otel_agentlog.vocabulary.coerce import objects
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.shapes import shape_of
 
 SAME, CHANGED, ONLY_LEFT, ONLY_RIGHT = "same", "changed", "only_left", "only_right"

@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import FilterError
 from otel_agentlog.query.comparison.changes import Change
 from otel_agentlog.query.comparison.intervals import Interval
 from otel_agentlog.query.comparison.samples import KINDS, OF_NAMES, FigureKind
 from otel_agentlog.query.filters.language import ALIASES, did_you_mean
 from otel_agentlog.query.filters.moments import parse_seconds
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_LENGTH = 300
 """Characters of a condition."""

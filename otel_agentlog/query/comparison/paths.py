@@ -20,11 +20,11 @@ from statistics import NormalDist
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.tree import tree
 from otel_agentlog.vocabulary.actions import START_TYPE
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL, State
 

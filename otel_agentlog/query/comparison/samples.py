@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any, NamedTuple, TypeVar
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query.comparison.sides import Side
 from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.refresh import Progress
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 MAX_UNITS = 2000

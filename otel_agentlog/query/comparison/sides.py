@@ -7,13 +7,13 @@ import re
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import FilterError, TaskNotFoundError
 from otel_agentlog.query.filters.language import did_you_mean, narrowed, with_conditions
 from otel_agentlog.query.naming import LAST, resolve
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.condition import FIELDS, Named, literal
 from otel_agentlog.store.index.filter import Filter
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import given_path
 
 KEYS = tuple(name for name, field in FIELDS.items() if field.kind == "name" and name != "id")

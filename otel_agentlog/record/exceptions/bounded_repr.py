@@ -12,7 +12,6 @@ sorts the items of sets, and cuts texts in the middle of words.
 from __future__ import annotations
 
 import builtins
-import re
 import types
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -22,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.exceptions.class_info import MAX_INT_BITS, big_int, placeholder, short_name
 
 MAX_CHARACTERS = 65_536
@@ -33,7 +33,7 @@ MAX_DEPTH = 32
 
 _MARGIN = 4_096
 _KEY_BLOCK = "-----BEGIN "
-_BETWEEN_WORDS = re.compile(r"[\s\"',;&<>(){}\[\]]")
+_BETWEEN_WORDS = lazy_pattern(r"[\s\"',;&<>(){}\[\]]")
 _SCALARS = frozenset({float, bool, complex, type(None), type(...), UUID, Decimal, date, timedelta})
 _PATHS = frozenset({PosixPath, WindowsPath, PurePosixPath, PureWindowsPath})
 _ENDS: dict[Any, Any] = {tuple: "()", list: "[]", dict: "{}", set: "{}", frozenset: ("frozenset({", "})")}

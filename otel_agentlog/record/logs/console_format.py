@@ -6,7 +6,6 @@ out (`terminal_text`).
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 
@@ -48,7 +47,7 @@ _STYLES = {
 }
 _LIFECYCLE_FIGURES = ("input_tokens", "output_tokens", "cost_usd", "exit_code")
 _OWN_DETAILS = frozenset({"stack_info"})
-_BARE = re.compile(r"[^\s\"'=\[\]{},]+")
+_BARE = lazy_pattern(r"[^\s\"'=\[\]{},]+")
 
 Piece = tuple[str, str]
 """A word that is not broken, and its style."""

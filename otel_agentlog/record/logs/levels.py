@@ -12,8 +12,8 @@ from dataclasses import field
 from enum import Enum
 
 from otel_agentlog._interrupts import WeakValues
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.sanitize.keys import plain_text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 NUMBERS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """The words of a line's ``level``, and stdlib's numbers for them."""

@@ -26,6 +26,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.bounded_repr import BoundedRepr
 from otel_agentlog.record.exceptions.class_info import short_name
 from otel_agentlog.record.exceptions.describe import message_and_traceback, message_of
@@ -37,7 +38,6 @@ from otel_agentlog.record.operations.outcome import describe, type_name
 from otel_agentlog.record.providers.fields import as_count
 from otel_agentlog.record.recorder import OpenTask, Recorder, recorder
 from otel_agentlog.record.sanitize.keys import is_true, plain_text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.lines import Line
 

@@ -20,6 +20,7 @@ from typing import Any, cast
 from opentelemetry import context as otel_context
 
 from otel_agentlog._interrupts import raise_interrupt, suppress_errors
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_call
 from otel_agentlog.record.logs.console import shown
 from otel_agentlog.record.logs.dedupe import seen_in_handler
@@ -42,7 +43,6 @@ from otel_agentlog.record.logs.line import (
     text_of,
 )
 from otel_agentlog.record.recorder import Recorder
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 SENDERS = frozenset({"opentelemetry", "otel_agentlog", "urllib3", "requests", "grpc", "httpx", "httpcore"})

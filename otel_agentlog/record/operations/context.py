@@ -26,13 +26,13 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, format_span_id,
 from opentelemetry.util.types import AttributeValue
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.control import Control
 from otel_agentlog.record.operations.seen_calls import MAX_REMEMBERED, Failures, Seen, SeenCalls
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.sanitize.keys import checked, plain_text
 from otel_agentlog.vocabulary.actions import AI_CALL, STEP, Kind
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.records import is_noted
 from otel_agentlog.vocabulary.states import Outcome, State

@@ -13,7 +13,7 @@ from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import first_of
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
 
 OWN = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.providers.fields import count, field, has, items, name_of, text
 from otel_agentlog.vocabulary.usage import Failure
 
@@ -26,7 +27,7 @@ _NO_ANSWERS = ("errored", "canceled", "expired")
 """Results of a batch of Anthropic's that are none."""
 ERROR_FINISH = ("error", "network_error")
 """Finish reasons that are errors: of most; of Zhipu."""
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
+_CODE = lazy_pattern(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
 
 class ModelError(Exception):

@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 PACKAGE = "genai_prices"
 

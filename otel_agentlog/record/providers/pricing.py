@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
 from otel_agentlog._platform.fork import forks_wait
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.usage import NO_USAGE, Cost, Usage
 
 if TYPE_CHECKING:

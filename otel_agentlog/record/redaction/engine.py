@@ -23,8 +23,8 @@ from typing import NamedTuple, Protocol
 import re2  # type: ignore[import-untyped]  # ships neither stubs nor a marker
 
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.redaction.rules import SecretRange, SecretRule, first_search, grouped, joined, loosened
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_MEM_BYTES = 64 << 20
 """Bound for one program and its state cache."""

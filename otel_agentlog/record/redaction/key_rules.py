@@ -12,6 +12,7 @@ import re
 import unicodedata
 from itertools import pairwise
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.redaction.rules_by_service import (
     RULE_NAME,
     Form,
@@ -20,7 +21,6 @@ from otel_agentlog.record.redaction.rules_by_service import (
     looks_random,
     service_form,
 )
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_KEY_CHARS = 128
 """Of longer names the last 128 characters are checked."""

@@ -6,10 +6,10 @@ Names of people, postal addresses and dates of birth have no shape of their own 
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterable
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.rules import SecretRange, SecretRule
 
@@ -30,7 +30,7 @@ def _email(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     return SecretRange(start - len(local_part), end)
 
 
-_not_digits = re.compile(rb"[^0-9]")
+_not_digits = lazy_pattern(rb"[^0-9]")
 _MOST_DIGITS = 15
 """Of an international telephone number (ITU-T E.164)."""
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
@@ -33,8 +34,8 @@ _PATTERN_PREFIX = "re:"
 _LONG_BYTES = 1 << 16
 """A longer text is not searched twice."""
 
-_SCHEME = re.compile(rb"(?i)(?:bearer|token|basic|apikey|api-key|key|digest)\s+(?=\S+\Z)")
-_EDGES = re.compile(r"\^|\$|\\[AzZ]")
+_SCHEME = lazy_pattern(rb"(?i)(?:bearer|token|basic|apikey|api-key|key|digest)\s+(?=\S+\Z)")
+_EDGES = lazy_pattern(r"\^|\$|\\[AzZ]")
 
 
 def marker(rule_name: str) -> str:

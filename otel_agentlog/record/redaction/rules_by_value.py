@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.key_rules import KeyRule
-from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 _LETTER = lazy_pattern(rb"[A-Za-z]")
 _DIGIT = lazy_pattern(rb"[0-9]")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.key_rules import LOCAL_TERMS, LOCAL_WORDS, KeyRule, without_accents
 from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import (
@@ -25,7 +26,6 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_password,
     quoted_end,
 )
-from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
 """Returns the rule of a name, as `key_rules.key_rule` does."""

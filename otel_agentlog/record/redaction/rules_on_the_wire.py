@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_service import looks_like_number_in_base64
 from otel_agentlog.record.redaction.rules_by_value import (
@@ -20,7 +21,6 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_password,
     quoted_end,
 )
-from otel_agentlog.vocabulary.lazy_pattern import lazy_pattern
 
 MAX_BLOCK_BYTES = 12288
 """How far the end of a key block is searched; an RSA key of 16,384 bits takes 12 kB."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.engine import Hit
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
 from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES
@@ -25,8 +26,8 @@ HOLD_BYTES = 16_384
 _KEPT_BYTES = 1024
 """Still held back when text is released for its size: no rule needs more than that to match."""
 
-_rest_of_word = re.compile(rb"[^\s\"'`<>]*")
-_rest_of_quoted = re.compile(rb"[^\n\"'`]*")
+_rest_of_word = lazy_pattern(rb"[^\s\"'`<>]*")
+_rest_of_quoted = lazy_pattern(rb"[^\n\"'`]*")
 _QUOTES = (b'"', b"'", b"`")
 
 

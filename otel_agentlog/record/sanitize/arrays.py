@@ -19,9 +19,9 @@ from math import prod
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.class_info import bases, in_class, is_native, module_of, short_name
 from otel_agentlog.record.exceptions.timeout_call import timeout_call
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _ARRAY_METHODS = ("tolist", "to_list", "__array__")
 _NOT_THERE = frozenset({"NaTType", "NAType"})

@@ -23,6 +23,7 @@ from math import isfinite
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
@@ -32,7 +33,6 @@ from otel_agentlog.record.sanitize.line import Cleaned, keep_own
 from otel_agentlog.record.sanitize.marks import HIDDEN, HOLDERS, Hidden, rule_of_class
 from otel_agentlog.record.sanitize.objects import SIMPLER, fields, library_text, namedtuple_fields, special_float
 from otel_agentlog.record.sanitize.secrets import Secrets
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,10 @@ class Cleaner:
     def _finds_none(self, texts: Sequence[str]) -> bool:
         """Whether there is no candidate for a secret in these texts together; those that come again are not searched again."""
         joined, redactor = "\0".join(texts), self._redactor
-        if len(joined) > self._most_plain or (redactor is not None and not redactor.finds_none(joined.encode())):
+        if len(joined) > self._most_plain:
+            return False
+        data = joined.encode()  # also where nothing is searched for: it raises where there is a lone surrogate
+        if redactor is not None and not redactor.finds_none(data):
             return False
         if redactor is not None and redactor.asks_for_edges and not all(redactor.finds_none(text.encode()) for text in texts):
             return False

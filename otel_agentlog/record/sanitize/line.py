@@ -7,10 +7,10 @@ can be read, placed and validated. Only values that users gave become marks.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.exceptions.fresh_stack import on_fresh_stack
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.scores import is_score
@@ -23,7 +23,7 @@ OWN_KEYS = (
 STAGE_KEYS = ("timestamp",)
 """The same of a webhook's stage, whose other keys users may choose."""
 _STAGE_NAMES = frozenset({"timestamp", "stage", "status", "event_type", "provider"})
-_WORDS = re.compile("[a-z_]{1,32}")
+_WORDS = lazy_pattern("[a-z_]{1,32}")
 _OWN_WITHIN = {"links": ("trace_id", "span_id"), "events": ("timestamp",), "exception": ("error_id",)}
 """Keys that are ours within an object, or a list of objects, that is not."""
 

@@ -13,9 +13,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.class_info import bases, in_class, module_of, short_name
 from otel_agentlog.record.redaction.key_rules import KeyRule, key_rule, words_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 HIDDEN = "hidden"
 """Name of the rule for what its owner keeps out of its output, in markers and in the setting ``redaction_unmask``."""

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor, marker, repaired
 from otel_agentlog.record.redaction.rules_by_service import looks_random
 from otel_agentlog.record.sanitize.keys import free_name, is_tag, is_text, text_of_bytes, text_of_tag
 from otel_agentlog.record.sanitize.marks import HOLDERS
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _MOST_BINARY = 700
 """Length of the base64 of a binary key of 4,096 bits."""

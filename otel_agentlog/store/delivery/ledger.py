@@ -13,6 +13,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory, replace_file
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA, encode_document, now, temp_name
@@ -20,7 +21,6 @@ from otel_agentlog.store.folder.locks import lock_briefly
 from otel_agentlog.store.folder.metadata import merged, read_metadata
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.vocabulary.coerce import mapping
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import encode
 
 DELIVERY = ".delivery.jsonl"

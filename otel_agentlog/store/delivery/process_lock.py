@@ -15,6 +15,7 @@ from pathlib import Path
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -26,7 +27,7 @@ PREFIX = ".courier-"
 SWEEP_AFTER_S = 3600.0
 """Age, in seconds, from which on a file is checked by `sweep`: one that was just made may not be locked yet."""
 
-_NAME = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_NAME = lazy_pattern(r"[0-9a-f]{16}", re.ASCII)
 
 
 class ProcessLock:

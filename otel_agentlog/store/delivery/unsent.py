@@ -13,6 +13,7 @@ from dataclasses import field
 from types import TracebackType
 
 import otel_agentlog._platform as system
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.delivery.item_set import ItemSet, can_hold
 from otel_agentlog.store.delivery.ledger import (
     DELIVERY,
@@ -32,7 +33,6 @@ from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import complete
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.records import Record, UnsentItem, signal_of
 
 

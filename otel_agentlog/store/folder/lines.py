@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.store.folder.layout import RECORD_PREFIX
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 MAX_READ_LINE_BYTES = 64 * 1024 * 1024
@@ -28,8 +28,8 @@ MAX_SKIPPED_LISTED = 100
 
 _MAX_GARBAGE_BYTES = 1024 * 1024
 _MAX_FAILED_SEARCHES = 64
-_NULS = re.compile(rb"\0+")
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_NULS = lazy_pattern(rb"\0+")
+_BRACKETS = lazy_pattern(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _TEXT_PREFIX = RECORD_PREFIX.decode("ascii")

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.store.index.words import storable, words_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL
 
 Value = str | int | float | bytes

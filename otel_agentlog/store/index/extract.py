@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import COUNTED, Runs
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD, MAX_RUNS_TIMED, RunRow, ScoreRow, amount
 from otel_agentlog.vocabulary.chunks import CHUNKS, content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.scores import is_score, latest_scores
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Iterator
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.index.condition import LEAST, MOST, Clause, Condition, ScoreBound, clause_of, words_clause
 from otel_agentlog.store.index.row import COST_UNITS_PER_USD
 from otel_agentlog.store.index.words import storable
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 _EQUAL = ("agent", "agent_type", "source", "parent_task_id", "specialist", "user", "session_id", "correlation_id")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.index import database
 from otel_agentlog.store.index.condition import FIELDS, Value
 from otel_agentlog.store.index.filter import Filter, where
@@ -25,7 +26,6 @@ from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refres
 from otel_agentlog.store.index.row import IndexRow
 from otel_agentlog.store.index.tables import ALL, insert
 from otel_agentlog.store.index.words import storable
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL, State
 
 ORDERS: Mapping[str, str] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import field
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 COST_UNITS_PER_USD = 10**10
 """Costs are kept in ten-billionths of a dollar, the precision of ``04-final-result.json``."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import (
@@ -37,7 +38,6 @@ from otel_agentlog.store.liveness import may_be_at_work
 from otel_agentlog.store.recovery.abandoned_task import UNENDED, AbandonedTask, has_result, is_balanced, status_of, valid_time
 from otel_agentlog.store.recovery.repair_lines import Attributes, RepairLines
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import ENDED, Outcome, State
 

@@ -26,13 +26,13 @@ from typing import TypeAlias
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import ARTIFACTS, FILE_MODE, GZIP_SUFFIX, LINE_FILES, temp_name
 from otel_agentlog.store.folder.line_stream import CHUNK_BYTES, FREE_GZIP_BYTES, MAX_GZIP_RATIO, stream
 from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention.survey import list_contents, under_preparation, worth_packing
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 BATCH = 32
 """How many files are packed before the disk is waited for and their plain ones go."""

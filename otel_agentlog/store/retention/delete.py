@@ -14,13 +14,13 @@ from dataclasses import replace
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.files import Descriptor, close_dropped, is_named, open_directory
 from otel_agentlog.store.folder.layout import ARTIFACTS, METADATA
 from otel_agentlog.store.folder.locks import BRIEF_WAIT_S, Lock, lock_exclusively
 from otel_agentlog.store.retention.policy import StoredTask
 from otel_agentlog.store.retention.survey import Contents, LeftAlone, examine, list_contents, open_task_folder
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 BATCH = 32
 """How many folders are renamed before the disk is waited for, once, and their files go."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import Settings
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import ENDED, EXECUTION
 
 DAY_NS = 86_400 * 1_000_000_000

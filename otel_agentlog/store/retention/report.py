@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.retention.policy import Reason, StoredTask
 from otel_agentlog.store.retention.survey import LeftAlone
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.delivery.ledger import DELIVERY
 from otel_agentlog.store.folder.files import Descriptor, open_directory
@@ -34,7 +35,6 @@ from otel_agentlog.store.folder.metadata import read_metadata
 from otel_agentlog.store.liveness import FolderUse, folder_use
 from otel_agentlog.store.retention.policy import StoredTask
 from otel_agentlog.vocabulary.coerce import mapping, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION
 
 LARGE_BYTES = 64 * 1024

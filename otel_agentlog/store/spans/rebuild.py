@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from otel_agentlog._interrupts import suppress_errors
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.lines import Skipped
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, number, text, untagged
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import (
     DETAILS,

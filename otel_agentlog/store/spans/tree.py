@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import field
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.store.folder.totals import Counter, Runs
 from otel_agentlog.vocabulary.actions import START_TYPE
 from otel_agentlog.vocabulary.coerce import mapping, number, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line, time_of
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 

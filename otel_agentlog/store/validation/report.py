@@ -6,7 +6,7 @@ from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 MAX_PROBLEMS_LISTED = 1000
 """How many problems a report describes; all are counted."""

@@ -14,6 +14,7 @@ from dataclasses import field
 from pathlib import Path
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.recorder import Recorder, recorder, use
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import folder_names
@@ -28,7 +29,6 @@ from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter, line_of
 from otel_agentlog.tools.imports.writer import Clock, Open, Writer
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import TaskRef
 from otel_agentlog.vocabulary.states import COLLECTED
 

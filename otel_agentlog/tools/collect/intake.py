@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_agentlog._interrupts import OwnThread, raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.tools.collect.messages import MalformedError as MalformedError
 from otel_agentlog.tools.collect.messages import rows
 from otel_agentlog.tools.collect.parts import Clean, Request, TaskPart, parts_of
 from otel_agentlog.tools.collect.spool import CollectSpool
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 
 if TYPE_CHECKING:

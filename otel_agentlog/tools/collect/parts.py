@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.operations.context import CONVERSATION
 from otel_agentlog.tools.imports.readers import otlp
 from otel_agentlog.tools.imports.readers.events import moment_ns
 from otel_agentlog.tools.imports.readers.spans import LeftOut, Resource, TracedLog, TracedSpan, resource_of
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import RESOURCE_ID, timestamp
 

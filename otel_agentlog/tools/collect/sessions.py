@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.tools.collect.parts import session_of
 from otel_agentlog.tools.imports.readers.agent_events import PROMPTS, event_of, known
 from otel_agentlog.tools.imports.readers.events import Begin, End, Event, title
 from otel_agentlog.tools.imports.readers.spans import TracedLog
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 

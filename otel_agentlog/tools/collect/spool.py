@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import orjson
 
 import otel_agentlog._platform as system
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.tools.collect import HOME
 from otel_agentlog.tools.collect.parts import OWN_TASK, TaskPart, span_of
 from otel_agentlog.tools.imports.readers.spans import TracedLog, TracedSpan
 from otel_agentlog.tools.imports.spool import Spool
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _WAIT_S = 60.0
 """Longest time, in seconds, to wait for the other process to end a transaction."""

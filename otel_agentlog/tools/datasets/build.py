@@ -20,13 +20,13 @@ import orjson
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.tools.datasets.examples import Example, NoExample, examples_of
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import encode
 
 VERSION = 1

@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.reader import TaskReader, with_artifacts
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import Outcome
 

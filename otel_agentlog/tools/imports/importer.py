@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.recorder import Recorder, recorder, use
@@ -29,7 +30,6 @@ from otel_agentlog.tools.imports.spool import Spool
 from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter
 from otel_agentlog.tools.imports.writer import Clock, Writer
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.event_ids import EventIds
 from otel_agentlog.vocabulary.lines import RESOURCES, Line

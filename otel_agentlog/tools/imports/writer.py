@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.context import RunningTask, inside
@@ -24,7 +25,6 @@ from otel_agentlog.record.operations.task import UNSET, Task
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.tools.causes import ToolError
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Remark, Text, ToolEnd, ToolStart
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.states import IMPORT, Component, Outcome
 

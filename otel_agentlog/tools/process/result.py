@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 _MB = 1_000_000
 _SEARCH_S = 5.0

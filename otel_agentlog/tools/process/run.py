@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import inherited
 from otel_agentlog.tools.process.result import Cancellation, Ending, ResourceUsage, StartFailure, end_marked, process_state
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MARKER = "AGENTLOG_EXECUTION_ID"
 """Environment variable by which every process of an execution is recognised."""

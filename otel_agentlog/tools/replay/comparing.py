@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks, with_artifacts
 from otel_agentlog.store.spans.tree import Node, tree
@@ -25,7 +26,6 @@ from otel_agentlog.tools.replay.prompts import changed_lines, written
 from otel_agentlog.tools.replay.recorded import messages_of
 from otel_agentlog.vocabulary.chunks import joined
 from otel_agentlog.vocabulary.coerce import mapping, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, Line, timestamp
 
 MAX_ALIGNED = 2000

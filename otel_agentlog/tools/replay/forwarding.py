@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 KEY = "agentlog-replay"
 """The key that the program is given."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.tools.replay.prompts import (
     ProgramRequest,
     asks_the_same,
@@ -22,7 +23,6 @@ from otel_agentlog.tools.replay.prompts import (
 )
 from otel_agentlog.tools.replay.recorded import Record, RecordedCall, RecordedRun
 from otel_agentlog.tools.replay.refusals import Refusal
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MOST_KEPT = 1000
 """Requests unlike those on record that are kept, to be reported."""

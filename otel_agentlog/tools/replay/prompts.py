@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from otel_agentlog.tools.replay.recorded import RecordedCall, messages_of
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _PLACEHOLDER = re.compile(r"\[redacted:[\w.-]+\]|…?\[truncated: [^\]\n]*\]")
 _TAGS = frozenset({"$artifact", "$truncated", "$parts", "$bytes"})

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
 from otel_agentlog.store.folder.reader import TaskReader, find_task, with_artifacts
 from otel_agentlog.tools.replay.refusals import Refusal, refusal_of
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text, texts
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, NOT_INFERENCE, SAME_CALL_AS, Line, time_of
 from otel_agentlog.vocabulary.states import Outcome
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS

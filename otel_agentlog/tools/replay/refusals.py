@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _CODE = re.compile(r"Error code: (\d{3}) - (.*)", re.DOTALL)
 _OF_CLIENTS = frozenset({"anthropic", "openai", "httpx", "httpx2", "httpcore", "httpcore2"})

@@ -17,6 +17,7 @@ from typing import Any
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.api import current_operation
 from otel_agentlog.record.carrier import environ
 from otel_agentlog.record.recorder import recorder
@@ -26,7 +27,6 @@ from otel_agentlog.tools.process.mask import Mask, is_secret, secret_inputs, sho
 from otel_agentlog.tools.process.run import Launch
 from otel_agentlog.tools.scripts.registry import Script
 from otel_agentlog.tools.scripts.schema import violations
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_INPUT_BYTES = 64 << 20
 MAX_INPUT_LEVELS = 100

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling.category import ErrorCategory
 from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.tools.scripts.schema import check_schema
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_REGISTRY_BYTES = 4 << 20
 _OWN = {"path", "argv", "input_schema", "description"}

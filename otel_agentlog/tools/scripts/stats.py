@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.tools.scripts.execute import ToolResult
 from otel_agentlog.tools.scripts.registry import Script
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.prometheus_text import Sample, metric_lines
 
 BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)

@@ -24,6 +24,7 @@ import orjson
 
 import otel_agentlog._platform as system
 from otel_agentlog._platform.fork import random_bits
+from otel_agentlog._startup import dataclass
 from otel_agentlog.export.semconv import names
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.store.folder.documents import final_result
@@ -55,7 +56,6 @@ from otel_agentlog.view.backends.lines import (
 )
 from otel_agentlog.view.backends.views import around, find_views
 from otel_agentlog.view.backends.wanted import Wanted
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, Line, timestamp
 from otel_agentlog.vocabulary.states import ENDED, State
 

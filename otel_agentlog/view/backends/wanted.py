@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import Filter
 from otel_agentlog.store.index.condition import All, Compared, Condition
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

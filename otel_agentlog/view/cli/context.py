@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Screen, stdout_screen
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import given_path
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.tools.collect.filing import KEEP_S, SETTLE_S, WAIT_S
@@ -17,7 +18,6 @@ from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
 from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
 from otel_agentlog.view.collect.http import HttpSide, url_of
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.wiring.importing import part_cleaning
 
 MAX_SPOOL_BYTES = 4 * 1024 * 1024 * 1024

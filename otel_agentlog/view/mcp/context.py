@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import field
 from pathlib import Path
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError, TaskNotFoundError
 from otel_agentlog.query import LAST, Filter, named, narrowed
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.backends.wanted import Wanted, wanted_of
 from otel_agentlog.view.mcp.quoted import unquoted
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MAX_NAME = 512
 """Longest name of a task, in characters."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.view.mcp.context import RefusedQuestion
 from otel_agentlog.view.mcp.quoted import NOTICE, Tree, rendered
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 MIN_BYTES, DEFAULT_BYTES, MAX_BYTES = 8_000, 16_000, 64_000
 """Of the JSON of one answer in UTF-8: about a quarter as many tokens."""

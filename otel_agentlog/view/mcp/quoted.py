@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import mapping
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe_lines
 
 OPEN, CLOSE = "«", "»"

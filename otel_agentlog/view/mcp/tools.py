@@ -8,9 +8,9 @@ from typing import Any
 from mcp.types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.view.mcp import comparison, errors, figures, notes, tasks
 from otel_agentlog.view.mcp.context import McpRequest
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TextIO, TypeAlias
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import Terminal
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import cut, pad, width
 
 

@@ -21,10 +21,10 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import otel_agentlog._platform as system
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.problems import HttpProblem
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 FILE_NAME = ".server-token"
 """Name of the token's file below the root, where names that begin with a dot are no tasks."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import field
 from pathlib import Path
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import TaskNotFoundError
 from otel_agentlog.query import named
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.live_reports import LiveReports
 from otel_agentlog.view.server.problems import HttpProblem
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 
 
 @dataclass(frozen=True, slots=True)

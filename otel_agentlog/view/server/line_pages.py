@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.layout import FINAL_RESULT
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.view.render.json_line import json_line
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 PIECE_BYTES = 64 * 1024

@@ -9,12 +9,12 @@ from dataclasses import asdict, field
 from functools import partial
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import Filter, Group, TaskRow, overview, timeline
 from otel_agentlog.view.alerting import AlertTracker
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.streams import PING_SECONDS, Slots, StreamEvent
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 DEFAULT_WINDOW_S = 86_400
 SPANS = 48

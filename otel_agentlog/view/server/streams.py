@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi.responses import StreamingResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import is_left_open, status_of
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import TaskReader
@@ -26,7 +27,6 @@ from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.line_pages import clipped, page_of
 from otel_agentlog.view.server.live_reports import TreeChanges
 from otel_agentlog.view.server.problems import HttpProblem
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import Line
 
 PING_SECONDS = 15.0

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.tools.imports.readers.events import (
     Answer,
     Begin,
@@ -27,7 +28,6 @@ from otel_agentlog.tools.imports.readers.events import (
     title,
 )
 from otel_agentlog.vocabulary.coerce import mapping, number, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 NAME = "claude-code"

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.providers.fields import decoded
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.states import Outcome
 
 MAX_TITLE = 80

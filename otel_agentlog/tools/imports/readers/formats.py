@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.tools.imports.readers import claude_code, codex, langfuse, messages, otlp, phoenix
 from otel_agentlog.tools.imports.readers.events import Event
 from otel_agentlog.tools.imports.readers.rows import Found, Row
 from otel_agentlog.tools.imports.readers.spans import Traced
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 LOOKED_AT = 50
 """Rows that are looked at to find the format."""

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.record.providers.messages import input_messages
 from otel_agentlog.tools.imports.readers.events import Answer, Begin, End, Event, Text, ToolEnd, ToolStart, moment_ns, title
 from otel_agentlog.vocabulary.coerce import as_text, mapping, number, objects, text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 NAME = "messages"
 MAX_REMEMBERED = 100_000

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import text
-from otel_agentlog.vocabulary.dataclass import dataclass
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import otel_agentlog._platform as system
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import Filter, folders, is_left_open, search
 from otel_agentlog.settings.fields import SIGNALS, Settings, home, load, read_config_file
@@ -33,7 +34,6 @@ from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece, Progress, Screen
 from otel_agentlog.vocabulary.coerce import texts
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe
 
 OK, WARN, BAD = "ok", "warn", "bad"

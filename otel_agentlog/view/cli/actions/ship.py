@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.query import resolve
 from otel_agentlog.settings.fields import Settings, load, read_config_file
@@ -18,7 +19,6 @@ from otel_agentlog.view.cli.options import moment
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, Screen, table
 from otel_agentlog.vocabulary.coerce import mapping, number
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import Entry, TaskReport
 from otel_agentlog.view.render import labels
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen, wrap
 from otel_agentlog.view.render.values import text_lines
 from otel_agentlog.vocabulary.coerce import text, texts
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.terminal_text import cut, safe
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import Entry, TaskReport, time_of
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
@@ -17,7 +18,6 @@ from otel_agentlog.view.render.show.failure import AlreadyShown, error_kind, err
 from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.shapes import shape_of
 from otel_agentlog.vocabulary.terminal_text import cut, pad, safe, width

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from otel_agentlog._startup import dataclass
 from otel_agentlog.query import Entry
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Glyphs
-from otel_agentlog.vocabulary.dataclass import dataclass
 from otel_agentlog.vocabulary.terminal_text import width
 
 

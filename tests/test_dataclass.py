@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from otel_agentlog.vocabulary.dataclass import dataclass
+from otel_agentlog._startup import dataclass
 from tests.support import sources
 
 PUBLIC = {
@@ -153,4 +153,4 @@ def test_only_classes_of_users_are_standard_ones() -> None:
         if isinstance(node, ast.ImportFrom) and node.module == "dataclasses" and "dataclass" in {name.name for name in node.names}
     }
 
-    assert {place for place in found if place not in PUBLIC and place.split("/")[0] not in PUBLIC} == {"vocabulary/dataclass.py"}
+    assert {place for place in found if place not in PUBLIC and place.split("/")[0] not in PUBLIC} == {"_startup.py"}
