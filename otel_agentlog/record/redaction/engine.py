@@ -3,7 +3,7 @@
 Rules are searched for in three groups, each as one pattern, of which a looser form tells first whether there may be a candidate
 at all (`Engine.finds_none`: 2 us and 4 ns a byte for all rules once RE2 has the states that such a text needs, 60 ns a byte for
 the first ones). Text without one, which is nearly all text, costs only that. In groups that may have one the exact pattern finds
-where the next begins; there a `PatternSet` selects the rules that match and their checks decide.
+where the next begins; there a `PatternSet` of each that matches selects the rules, and their checks decide.
 
 No other module imports RE2. It ships no types, so this one declares them (`RegexMatch`, `Regexp`) and sets the options. Searches
 run without the GIL and under RE2's own locks, so engines replace their programs in a forked child where another thread was
@@ -118,7 +118,7 @@ def _search_set(patterns: tuple[str, ...], utf8: bool, generation: int) -> Calla
     return search
 
 
-@functools.lru_cache(maxsize=_CACHED_SETS)
+@functools.lru_cache(maxsize=_SETS_OF_RULES * _CACHED_SETS)
 def _pattern_set(patterns: tuple[str, ...], utf8: bool, generation: int) -> PatternSet:
     return PatternSet(patterns, utf8=utf8, generation=generation)
 
@@ -223,6 +223,9 @@ class Engine:
     def __init__(self, rules: Sequence[SecretRule], is_allowed: IsAllowed, *, utf8: bool = False) -> None:
         self._rules = tuple(rules)
         self._groups = grouped(rules)
+        places = {id(rule): index for index, rule in enumerate(self._rules)}
+        self._places = [[places[id(rule)] for rule in group] for group in self._groups]
+        """Of each group's rules, which of all rules they are: at one place they are tried in that order."""
         self._is_allowed = is_allowed
         self._utf8 = utf8
         self._forget()
@@ -231,7 +234,7 @@ class Engine:
     def _forget(self) -> None:
         self._firsts: tuple[Callable[[bytes], list[int] | None], ...] = ()
         self._finders: list[Regexp | None] = [None] * len(self._groups)
-        self._set: PatternSet | None = None
+        self._sets: list[PatternSet | None] = [None] * len(self._groups)
         self._unfinished: _Unfinished | None = None
         self._each: dict[int, tuple[Regexp, int]] = {}
         # Re-entrant: a signal handler may record while its own thread compiles.
@@ -345,10 +348,14 @@ class Engine:
         return None
 
     def _candidates(self, view: bytes | memoryview, start: int, end: int) -> Sequence[int]:
-        pattern_set = self._set or self._ready_set()
-        # Empty only if RE2 ran out of memory: the joined search has matched here.
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
-        return pattern_set.matching(window) or range(len(self._rules))
+        found: list[int] = []
+        for group, places in enumerate(self._places):
+            if self._finder(group).match(view, start) is not None:
+                # Empty if what matches is longer than the window, or RE2 ran out of memory.
+                matching = (self._sets[group] or self._ready_set(group)).matching(window)
+                found += [places[index] for index in matching] if matching else places
+        return sorted(found)
 
     def _ready_firsts(self) -> tuple[Callable[[bytes], list[int] | None], ...]:
         with self._compiling:
@@ -365,13 +372,13 @@ class Engine:
                 finder = self._finders[index] = self._compiled(joined(self._groups[index]), capture=False)
         return finder
 
-    def _ready_set(self) -> PatternSet:
+    def _ready_set(self, group: int) -> PatternSet:
         with self._compiling:
-            pattern_set = self._set
+            pattern_set = self._sets[group]
             if pattern_set is None:
                 # Where only the place of a match counts, its rule's pattern is not tried again.
-                patterns = tuple(rule.pattern if rule.by_start else loosened(rule.pattern) for rule in self._rules)
-                pattern_set = self._set = _pattern_set(patterns, self._utf8, _generation)
+                patterns = tuple(rule.pattern if rule.by_start else loosened(rule.pattern) for rule in self._groups[group])
+                pattern_set = self._sets[group] = _pattern_set(patterns, self._utf8, _generation)
         return pattern_set
 
     def _ready_unfinished(self) -> _Unfinished:
@@ -390,7 +397,7 @@ class Engine:
 
     def abandon(self) -> None:
         """Compile anew before the next search."""
-        _abandoned.append((self._firsts, self._finders, self._set, self._unfinished, self._each))
+        _abandoned.append((self._firsts, self._finders, self._sets, self._unfinished, self._each))
         self._forget()
 
     def renew_lock(self) -> None:

@@ -209,7 +209,8 @@ def _named_in_prose(key_rule: KeyLookup, data: bytes, floor: int, start: int, en
         return None
     run = _word.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
     value = run.group().rstrip(b".,;:!?)]}") if run else b""
-    if is_nothing(value) or b"://" in value:
+    # Where a secret of another kind followed a word without a blank, its marker does not make a secret of both.
+    if is_nothing(value) or b"://" in value or b"[redacted:" in value:
         return None
     is_secret = looks_like_password(value) and len(value) >= 6 if rule.name == "password" else looks_like_credential(value)
     return SecretRange(m.end(), m.end() + len(value), rule.name) if is_secret else None
@@ -244,7 +245,7 @@ def _after_a_word(data: bytes, floor: int, start: int, end: int) -> SecretRange 
     value = _ascii_run.match(run.group()).group().rstrip(b".,;:!?)]}") if run else b""  # type: ignore[union-attr]  # it matches empty
     return (
         SecretRange(start, start + len(value))
-        if looks_like_password(value) and len(value) >= 6 and not is_nothing(value)
+        if looks_like_password(value) and len(value) >= 6 and not is_nothing(value) and b"[redacted:" not in value
         else None
     )
 

@@ -307,6 +307,7 @@ WIRE_RULES: tuple[SecretRule, ...] = (
         "jdbc:oracle:thin:user/password@host",
         r"jdbc:oracle:[a-z]{2,8}:[\w$.-]{1,64}/(?P<secret>[^\s@/\"']{1,64})@",
         check=_unless_sample,
+        unfinished=r"jdbc:oracle:[a-z]{2,8}:[\w$.-]{1,64}/[^\s@/\"']{0,64}",
     ),
     SecretRule(
         "azure-key",
@@ -331,6 +332,7 @@ WIRE_RULES: tuple[SecretRule, ...] = (
         ".pgpass: host:port:database:user:password",
         r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
         check=_bare_word,
+        unfinished=r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s\"'`\\]*",
     ),
     SecretRule(
         "netrc-password",

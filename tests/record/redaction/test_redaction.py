@@ -95,6 +95,16 @@ def test_redacting_twice_changes_nothing() -> None:
         assert REDACTOR.text(once) == (once, 0)
 
 
+@pytest.mark.parametrize(
+    "said", ["the token was rejected.", "Das Passwort ist falsch.", "密码是wrong.", "password=refused.", "--token refused."]
+)
+def test_a_marker_makes_no_secret_of_the_word_before_it(said: str) -> None:
+    """A secret of another kind that follows a word without a blank: the word is no more a secret behind one pass than before."""
+    for p in PLANTED:
+        once = REDACTOR.text(said + p.text)[0]
+        assert REDACTOR.text(once)[0] == once, p.text
+
+
 @settings(max_examples=150, deadline=None)
 @given(TEXTS)
 def test_redacting_any_mixture_twice_changes_nothing(text: str) -> None:

@@ -37,6 +37,16 @@ def test_a_stream_comes_out_as_the_whole_would(text: str, cuts: list[int]) -> No
     assert _streamed(text, cuts) == REDACTOR.text(text)[0]
 
 
+@pytest.mark.parametrize("within", ["é", "密", "\x1f", "😀"])
+def test_what_ends_a_word_does_not_end_a_secret(within: str) -> None:
+    """Each secret of the corpus with a letter that is not ASCII, or a control character, near its end, a character at a time."""
+    for p in islice(planted(3), 0, None, 3):
+        before, secret, after = p.text.partition(p.secret)
+        for at in {len(secret) // 2, len(secret) - 1} if secret else ():
+            text = before + secret[:at] + within + secret[at:] + after
+            assert _streamed(text, [1]) == REDACTOR.text(text)[0]
+
+
 def test_every_kind_is_found_across_chunks() -> None:
     """Each secret of the corpus, streamed a few characters at a time, comes out as from the whole text."""
     for i, p in enumerate(islice(planted(2), 0, None, 5)):
