@@ -218,3 +218,18 @@ class Counting:
     def match(self, text: bytes | memoryview, pos: int = 0) -> engine.RegexMatch | None:
         """As the pattern does."""
         return self._compiled.match(text, pos)
+
+
+@pytest.mark.parametrize("between", ["few words, ", base64.b64encode(Random(5).randbytes(30_000)).decode(), "é" * 50 + " "])
+def test_what_is_far_in_a_long_text_is_found(between: str) -> None:
+    """A secret of each group behind 200 KB, of words and not of words."""
+    before = between * (200_000 // len(between) + 1)
+    for secret in (
+        "password=x1y2z3",
+        " AKIA" + "IOSFODNN7" + "EXAMPLF ",
+        " .A1bC2d.A1b2C3d4E5f6G7h8I9j0K1l2M3n",
+        "\n4111 1111 1111 1111\n",
+    ):
+        data = (before + secret).encode()
+        assert found(data, IN_GROUPS) == found(data, JOINED)
+        assert found(before.encode(), IN_GROUPS) == found(before.encode(), JOINED)
