@@ -157,11 +157,11 @@ def _alerting_of(settings: Settings) -> Callable[[Wired], None]:
     return alerting_by(settings.alerts)
 
 
-def _stop_alerting() -> None:
+def _stop_alerting(wired: Wired) -> None:
     if _ALERTING in sys.modules:
         from otel_agentlog.wiring.alerting import stop_alerting
 
-        stop_alerting()
+        stop_alerting(wired)
 
 
 def _instrumenting(settings: Settings) -> Callable[[], None]:
@@ -239,7 +239,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
         return Receipt(0, 0, 0, 0, 0, 0, in_time=True)
     end_abandoned()
     # What it finds in its last look is a line, too.
-    _stop_alerting()
+    _stop_alerting(wired)
     _disconnect()
     return _stop(wired, timeout_s)
 
@@ -247,6 +247,7 @@ def shutdown(timeout_s: float | None = None) -> Receipt:
 def _stop(wired: Wired, timeout_s: float | None) -> Receipt:
     """End everything but recording."""
     leave_signals()
+    _stop_alerting(wired)
     wired.stop()
     receipt = wired.flush(wired.telemetry.shutdown, timeout_s)
     wired.folders.stop_retrying()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -39,7 +40,8 @@ _LEVELS = {"critical": "ERROR", "warning": "WARNING", "info": "INFO"}
 _lock = threading.RLock()
 _callbacks: list[Callback] = []
 _thresholds: dict[str, Any] = {}
-_running: Alerting | None = None
+_evaluators: weakref.WeakKeyDictionary[Wired, Alerting] = weakref.WeakKeyDictionary()
+"""Of what one `configure` put together, what evaluates it, if somebody called for alerts."""
 
 
 def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> None:
@@ -62,8 +64,8 @@ def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> N
         raise ConfigurationError(f"alerts.{name}", value, "a threshold, False, or a mapping of fields") from error
     with _lock:
         _thresholds[name] = value
-        if not _begin_late() and _running is not None:
-            _running.use(name, value)
+        if (evaluator := _evaluator()) is not None:
+            evaluator.use(name, value)
 
 
 def register_alert_callback(callback: Callback) -> Callable[[], None]:
@@ -76,8 +78,8 @@ def register_alert_callback(callback: Callback) -> Callable[[], None]:
         raise ConfigurationError("register_alert_callback", callback, "a function that takes an alert")
     with _lock:
         _callbacks.append(callback)
-        if not _begin_late() and _running is not None:
-            _running.turn_on()
+        if (evaluator := _evaluator()) is not None:
+            evaluator.turn_on()
 
     def take_back() -> None:
         with _lock:
@@ -89,8 +91,9 @@ def register_alert_callback(callback: Callback) -> Callable[[], None]:
 
 def active_alerts() -> list[Alert]:
     """What is too much right now, in this process."""
-    running = _running
-    return [] if running is None else running.active()
+    wired = in_use()
+    evaluator = None if wired is None else _evaluators.get(wired)
+    return [] if evaluator is None else evaluator.active()
 
 
 def alerting_by(given: Mapping[str, Any]) -> Callable[[Wired], None]:
@@ -100,23 +103,32 @@ def alerting_by(given: Mapping[str, Any]) -> Callable[[Wired], None]:
         ConfigurationError: a rule that does not exist, or a value that cannot be used.
     """
     rules = rules_from(given)
-    return lambda wired: Alerting(rules, on=bool(given), stop_task=partial(_stop_task, wired.settings.directory)).start()
+
+    def begin(wired: Wired) -> None:
+        with _lock:
+            evaluator = _evaluators[wired] = Alerting(rules, stop_task=partial(_stop_task, wired.settings.directory))
+            for name, value in _thresholds.items():
+                evaluator.use(name, value)
+            if given or _callbacks:
+                evaluator.turn_on()
+
+    return begin
 
 
-def stop_alerting() -> None:
+def stop_alerting(wired: Wired) -> None:
     """Evaluate once more, and end."""
-    running = _running
-    if running is not None:
-        running.stop()
+    with _lock:
+        evaluator = _evaluators.pop(wired, None)
+    if evaluator is not None:
+        evaluator.stop()
 
 
-def _begin_late() -> bool:
-    """Begin where `configure` did not, as nobody had called for alerts by then; whether it did."""
+def _evaluator() -> Alerting | None:
+    """That of what is in use; it begins now where `configure` did not, as nobody had called for alerts by then."""
     wired = in_use()
-    if _running is not None or wired is None:
-        return False
-    alerting_by(wired.settings.alerts)(wired)
-    return True
+    if wired is not None and wired not in _evaluators:
+        alerting_by(wired.settings.alerts)(wired)
+    return None if wired is None else _evaluators[wired]
 
 
 def _stop_task(directory: Path, alert: Alert) -> None:
@@ -130,11 +142,10 @@ class Alerting:
 
     name = "alerts"
 
-    def __init__(self, rules: Mapping[str, Rule], *, on: bool, stop_task: Callable[[Alert], None]) -> None:
+    def __init__(self, rules: Mapping[str, Rule], *, stop_task: Callable[[Alert], None]) -> None:
         self._watch = Watch(rules)
         self._stop_task = stop_task
         self._waiting: deque[Line] = deque(maxlen=MAX_WAITING)
-        self._wanted = on
         self.is_on = False
         """Whether it is among the recorder's sinks."""
         self._pid = 0
@@ -164,22 +175,8 @@ class Alerting:
         """What is too much right now."""
         return list(self._watch.active.values())
 
-    def start(self) -> None:
-        """Become what `set_alert_threshold` and `register_alert_callback` change; the recorder is in use already."""
-        global _running
-        with _lock:
-            _running = self
-            for name, value in _thresholds.items():
-                self.use(name, value)
-            if _callbacks or self._wanted:
-                self.turn_on()
-
     def stop(self) -> None:
         """Evaluate once more, and end."""
-        global _running
-        with _lock:
-            if _running is self:
-                _running = None
         self._ended = True
         self._wake.set()
         if self.is_on and self._pid == os.getpid():

@@ -16,7 +16,10 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.query import RULES, Alert
+from otel_agentlog.record.recorder import recorder
+from otel_agentlog.testing import record_in
 from otel_agentlog.view.notify import Notifier
+from otel_agentlog.wiring import alerting
 from tests.support.app_logs import whole_log
 from tests.support.waiting import wait_until
 
@@ -149,6 +152,46 @@ def test_a_task_that_spent_its_budget_is_asked_to_stop(tmp_path: Path) -> None:
     final = json.loads((root / "greedy" / "04-final-result.json").read_text())
     assert final["outcome"] == "cancelled"
     assert '"source":"alert"' in (root / "greedy" / "control.jsonl").read_text()
+
+
+AT_THE_END = """
+import sys
+import otel_agentlog as agentlog
+
+rule = {"error_rate_percent": {"threshold": 10, "window_s": 60, "at_least": 1}}
+agentlog.register_alert_callback(lambda alert: print(alert.type, flush=True))
+agentlog.configure(directory=sys.argv[1] + "/tasks", log_directory=sys.argv[1], console="off", alerts=rule)
+try:
+    with agentlog.task("bad"):
+        raise ValueError("no")
+except ValueError:
+    pass
+"""
+
+
+def test_what_happens_last_is_looked_at(tmp_path: Path) -> None:
+    """A program that ends right after a failure, without a shutdown of its own."""
+    command = [sys.executable, "-c", AT_THE_END, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+
+    assert "error_rate_percent" in done.stdout.split(), done.stderr
+
+
+def test_alerts_go_on_behind_recorded_tests(tmp_path: Path) -> None:
+    """What is in force meanwhile has alerts of its own; afterwards there is one again that evaluates, and calls reach it."""
+    rule = {"error_rate_percent": {"threshold": 101, "window_s": 60, "at_least": 1}}
+    agentlog.configure(directory=tmp_path / "tasks", log_directory=tmp_path, console="off", alerts=rule)
+    try:
+        sinks = [getattr(sink, "name", "") for sink in recorder().sinks].count("alerts")
+        with record_in(tmp_path / "inner"):
+            agentlog.set_alert_threshold("error_rate_percent", {"threshold": 102})
+        agentlog.set_alert_threshold("error_rate_percent", {"threshold": 10})
+        assert [getattr(sink, "name", "") for sink in recorder().sinks].count("alerts") == sinks == 1
+        _fail_once()
+        wait_until(agentlog.active_alerts, "the alert", timeout_s=60)
+    finally:
+        agentlog.shutdown()
+        alerting._thresholds.clear()
 
 
 PROGRAM = """

@@ -67,7 +67,8 @@ def telemetry(tmp_path: Path) -> Iterator[Sink]:
 @pytest.fixture
 def alerting() -> Iterator[Sink]:
     """The rules as they are by default."""
-    sink = Alerting(RULES, on=True, stop_task=lambda alert: None)
+    sink = Alerting(RULES, stop_task=lambda alert: None)
+    sink.is_on = True
     yield sink
     sink.stop()
 
