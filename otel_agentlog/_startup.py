@@ -82,40 +82,24 @@ else:
             return lambda cls: dataclass(cls, frozen=frozen, eq=eq, repr=repr, **options)
         own = set(cls.__dict__)
         made = dataclasses.dataclass(cls, eq=False, repr=False, **options)
-        if eq and "__eq__" not in own:
-            made.__eq__ = _equal(made)
-            if "__hash__" not in own:
-                made.__hash__ = _hash(made) if frozen else None
-        if repr and "__repr__" not in own:
-            made.__repr__ = _repr(made)
-        return made
-
-    def _values(cls):
-        """A function from an instance to the values that are compared."""
-        names = [each.name for each in dataclasses.fields(cls) if each.compare]
-        return attrgetter(*names) if names else lambda instance: ()
-
-    def _equal(cls):
-        values = _values(cls)
+        compared = [each.name for each in dataclasses.fields(made) if each.compare]
+        shown = [each.name for each in dataclasses.fields(made) if each.repr]
+        values = attrgetter(*compared) if compared else lambda self: ()
 
         def __eq__(self, other):
             return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
 
-        return __eq__
-
-    def _hash(cls):
-        values = _values(cls)
-
         def __hash__(self):
             return hash(values(self))
 
-        return __hash__
-
-    def _repr(cls):
-        names = [each.name for each in dataclasses.fields(cls) if each.repr]
-
+        @recursive_repr()
         def __repr__(self):
-            shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-            return f"{self.__class__.__qualname__}({shown})"
+            return f"{self.__class__.__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
-        return recursive_repr()(__repr__)
+        if eq and "__eq__" not in own:
+            made.__eq__ = __eq__
+            if "__hash__" not in own:
+                made.__hash__ = __hash__ if frozen else None
+        if repr and "__repr__" not in own:
+            made.__repr__ = __repr__
+        return made

@@ -18,7 +18,7 @@ from itertools import accumulate
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.redaction.engine import Budget, Engine, Hit, Regexp, compiled
+from otel_agentlog.record.redaction.engine import LONG_BYTES, Budget, Engine, Hit, Regexp, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, KeyRule, key_rule, words_of
 from otel_agentlog.record.redaction.pii import personal_rules
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, SecretRule
@@ -31,8 +31,6 @@ FAILED = "[redacted: redactor failed]"
 """Replaces a text that could not be redacted."""
 
 _PATTERN_PREFIX = "re:"
-_LONG_BYTES = 1 << 16
-"""A longer text is not searched twice."""
 
 _SCHEME = lazy_pattern(rb"(?i)(?:bearer|token|basic|apikey|api-key|key|digest)\s+(?=\S+\Z)")
 _EDGES = lazy_pattern(r"\^|\$|\\[AzZ]")
@@ -121,7 +119,7 @@ class Redactor:
 
     def data(self, data: bytes) -> tuple[bytes, int]:
         """The same for UTF-8, or any other bytes."""
-        if len(data) <= _LONG_BYTES and self.finds_none(data):
+        if len(data) <= LONG_BYTES and self.finds_none(data):
             return data, 0
         pieces: list[bytes | memoryview] = []
         view, end = memoryview(data), 0
