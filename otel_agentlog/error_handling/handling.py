@@ -28,7 +28,7 @@ from otel_agentlog.error_handling.retries import is_cancellation
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.record.events import log_event
 from otel_agentlog.record.exceptions.error_id import assign_error_id, error_id
-from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, name_of_code, wrap
+from otel_agentlog.vocabulary.functions import Around, Function, kind_of, name_of, name_of_code, parameters_of, wrap
 from otel_agentlog.vocabulary.states import Component
 
 NOTHING: Any = object()
@@ -294,16 +294,14 @@ def make_plan(
 
 def _recover(recovery: Callable[..., Any], error: BaseException, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a recovery as its parameters ask: ``(error, args, kwargs)``, ``(error, *args, **kwargs)`` or ``(error)``."""
-    try:
-        parameters = list(inspect.signature(recovery).parameters.values())
-    except (TypeError, ValueError):
-        raise_interrupt()
-        return recovery(error, args, kwargs)  # a builtin without a signature
-    kinds = {parameter.kind for parameter in parameters}
+    parameters = parameters_of(recovery)
+    if parameters is None:
+        return recovery(error, args, kwargs)
+    kinds = [parameter.kind for parameter in parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
         return recovery(error, *args, **kwargs)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    places = sum(parameter.kind in positional for parameter in parameters)
+    places = sum(kind in positional for kind in kinds)
     return recovery(*(error, args, kwargs)[:places])
 
 

@@ -14,7 +14,6 @@ back in ``_meta`` of the answer.
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ import otel_agentlog as agentlog
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import StateError
 from otel_agentlog.integrations.frameworks import FrameworkError, end, field, items, quietly, text
+from otel_agentlog.vocabulary.functions import parameters_of
 
 Session = TypeVar("Session")
 Server = TypeVar("Server")
@@ -50,7 +50,7 @@ def instrument_session(session: Session) -> Session:
 
 
 def _recorded(call_tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    takes_meta = "meta" in _parameters(call_tool)
+    takes_meta = "meta" in (parameters_of(call_tool) or ())
 
     @functools.wraps(call_tool)
     async def recorded(name: str, arguments: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -67,14 +67,6 @@ def _recorded(call_tool: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
 
     setattr(recorded, _DONE, True)
     return recorded
-
-
-def _parameters(function: Any) -> Mapping[str, Any]:
-    try:
-        return inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        raise_interrupt()
-        return {}
 
 
 @contextmanager

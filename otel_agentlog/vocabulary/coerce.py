@@ -6,6 +6,7 @@ OTLP has a form for.
 
 from __future__ import annotations
 
+import ast
 import base64
 import math
 from collections.abc import Mapping
@@ -15,6 +16,9 @@ from otel_agentlog._interrupts import raise_interrupt
 
 _NOTHING: Mapping[str, Any] = {}
 _INT64 = 1 << 63
+_ATTEMPTS = 100
+"""Python 3.11 keeps one depth for the trees of all threads: another thread that parses in the middle of ours makes ours a
+SystemError (python/cpython#106905)."""
 
 
 def text(line: Mapping[str, Any], key: str) -> str | None:
@@ -82,6 +86,19 @@ def parse_float(value: Any) -> float:
 
 
 _FLOATS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def python_literal(written: str, otherwise: Any) -> Any:
+    """The value that a Python literal stands for, as ``repr`` writes it; ``otherwise`` where the text is none."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return ast.literal_eval(written)
+        except SystemError:
+            raise_interrupt()
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise_interrupt()
+            break
+    return otherwise
 
 
 def untagged(value: Any) -> Any:

@@ -72,6 +72,15 @@ def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     return named
 
 
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter] | None:
+    """The parameters of a function; ``None`` where it has no signature."""
+    try:
+        return inspect.signature(function).parameters
+    except Exception:  # noqa: BLE001 - a signature may be made by the object itself; that of a builtin is parsed
+        raise_interrupt()
+        return None
+
+
 class Surrounding(Protocol):
     """What surrounds one call of a function or coroutine function: a context manager that is also given the result."""
 

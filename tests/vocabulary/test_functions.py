@@ -12,7 +12,7 @@ import pytest
 
 import otel_agentlog as agentlog
 from otel_agentlog.testing import MemorySink
-from otel_agentlog.vocabulary.functions import Around, kind_of, name_of, wrap
+from otel_agentlog.vocabulary.functions import Around, kind_of, name_of, parameters_of, wrap
 
 PACKAGE = Path(agentlog.__file__).parent
 
@@ -172,3 +172,24 @@ def test_a_generator_called_with_wrong_arguments_ends_its_operation(recorded: Me
         list(numbers())  # type: ignore[call-arg]
 
     assert [line["outcome"] for line in recorded.of(type="tool_result")] == ["failed"]
+
+
+def test_an_object_whose_signature_fails_has_none() -> None:
+    """Whatever its own ``__signature__`` raises; as a recovery it is called with the error and the call's arguments."""
+
+    class Recovery:
+        @property
+        def __signature__(self) -> object:
+            raise SystemError("AST constructor recursion depth mismatch")
+
+        def __call__(self, *given: Any) -> Any:
+            return given
+
+    @agentlog.handle_errors(recovery_strategy=Recovery())
+    def work(number: int) -> Any:
+        raise OSError("busy")
+
+    error, args, kwargs = work(1)
+
+    assert parameters_of(Recovery()) is None
+    assert (type(error), args, kwargs) == (OSError, (1,), {})

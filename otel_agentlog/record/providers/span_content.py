@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.messages import input_messages
+from otel_agentlog.vocabulary.coerce import python_literal
 
 MAX_READ = 1_000_000
 """Characters of a JSON text that is read; a longer one stays a text."""
@@ -163,10 +163,6 @@ def litellm_request(name: str, own: Mapping[str, Any], around: Mapping[str, Any]
 def _litellm_usage(text: Any) -> dict[str, int]:
     if not isinstance(text, str) or len(text) > MAX_LITERAL:
         return {}
-    try:
-        counts = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise_interrupt()
-        return {}
+    counts = python_literal(text, None)
     given = counts if isinstance(counts, dict) else {}
     return {f"gen_ai.usage.{name}": given[key] for key, name in _COUNTS.items() if type(given.get(key)) is int}

@@ -9,8 +9,8 @@ anything else that is raised here, finds running is ended before it passes on.
 
 from __future__ import annotations
 
-import ast
 import errno
+import json
 import marshal
 import os
 import selectors
@@ -271,13 +271,11 @@ class _Supervised:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if b"'exit'" not in self._report and b"'problem'" not in self._report:
+        if last_message(self._report).keys().isdisjoint(("exit", "problem")):
             end_marked(MARKER, self._launch.execution_id)
 
     def _ending(self) -> Ending:
-        last: dict[str, Any] = {}
-        for line in self._report.splitlines():
-            last = ast.literal_eval(line.decode())
+        last = last_message(self._report)
         if "problem" in last:
             stage, number = last["problem"]
             return Ending(problem=StartFailure(stage, number or errno.EINVAL, self._launch.cwd if stage == "cwd" else self._path))
@@ -292,6 +290,12 @@ class _Supervised:
             left_behind=last["left_behind"],
             unkillable=tuple(last["unkillable"]),
         )
+
+
+def last_message(report: bytes) -> dict[str, Any]:
+    """What a supervisor said last; a line without a newline was cut off as the supervisor was killed."""
+    whole = report.split(b"\n")[:-1]
+    return dict(json.loads(whole[-1])) if whole else {}
 
 
 def _spec(launch: Launch, path: str) -> dict[str, Any]:

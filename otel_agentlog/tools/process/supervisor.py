@@ -15,6 +15,7 @@ several processes their proportional share (``Pss``), and at its peak no less th
 
 from __future__ import annotations
 
+import json
 import marshal
 import os
 import resource
@@ -78,7 +79,7 @@ def _exactly(channel: socket.socket, size: int) -> bytes:
 def _send(channel: socket.socket, message: dict[str, Any]) -> None:
     try:
         channel.setblocking(True)
-        channel.sendall(repr(message).encode() + b"\n")
+        channel.sendall(json.dumps(message).encode() + b"\n")
     except OSError:
         raise_interrupt()  # the agent has ended
 

@@ -5,7 +5,6 @@ A ``with`` block runs as it is, as nothing can be put in the place of its code.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import errno
 import http.client
@@ -27,7 +26,7 @@ from otel_agentlog.tools.replay.recorded import ANSWERED
 from otel_agentlog.tools.replay.server import ASK
 from otel_agentlog.tools.replay.variables import OFFLINE, URL
 from otel_agentlog.vocabulary import functions
-from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.coerce import python_literal, text
 from otel_agentlog.vocabulary.terminal_text import safe
 
 TIMEOUT_S = 30.0
@@ -136,19 +135,11 @@ _OS_ERROR = re.compile(r"\[Errno (\d+)\] ([^:]*)(?:: (.*))?", re.DOTALL)
 def _arguments(kind: type[Exception], message: str) -> Iterator[tuple[Any, ...]]:
     """What an exception may have been made of that says this."""
     if issubclass(kind, OSError) and (found := _OS_ERROR.fullmatch(message)) is not None:
-        name = (_literal(found[3]),) if found[3] else ()
+        name = (python_literal(found[3], found[3]),) if found[3] else ()
         yield (int(found[1]), found[2], *name)
     if issubclass(kind, KeyError):
-        yield (_literal(message),)
+        yield (python_literal(message, message),)
     yield (message,)
-
-
-def _literal(written: str) -> Any:
-    try:
-        return ast.literal_eval(written)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise_interrupt()
-        return written
 
 
 def refuse_connections() -> Callable[[], None]:

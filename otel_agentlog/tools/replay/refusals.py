@@ -5,14 +5,12 @@ The clients of Anthropic and OpenAI write status and body into the message of th
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
-from otel_agentlog.vocabulary.coerce import text
+from otel_agentlog.vocabulary.coerce import python_literal, text
 
 _CODE = re.compile(r"Error code: (\d{3}) - (.*)", re.DOTALL)
 _OF_CLIENTS = frozenset({"anthropic", "openai", "httpx", "httpx2", "httpcore", "httpcore2"})
@@ -64,8 +62,4 @@ def error_body(provider: str, status: int, message: str) -> dict[str, Any]:
 def _body(written: str) -> Any:
     if len(written) > _MAX_BODY:
         return {"error": {"message": written[:1000]}}
-    try:
-        return ast.literal_eval(written)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise_interrupt()
-        return written
+    return python_literal(written, written)
