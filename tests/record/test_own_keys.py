@@ -58,10 +58,10 @@ class Failing(Redactor):
         self._use()
         return super().sized_text(text)
 
-    def changes(self, texts: Any, data: bytes) -> dict[str, tuple[str, int]]:
+    def changes(self, texts: Any) -> dict[str, tuple[str, int]]:
         """As `Redactor`, until it fails."""
         self._use()
-        return super().changes(texts, data)
+        return super().changes(texts)
 
 
 POLICIES: dict[str, Callable[[], Redactor]] = {

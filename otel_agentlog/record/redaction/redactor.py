@@ -103,6 +103,19 @@ class Redactor:
         """Whether UTF-8 data, texts joined by NUL among them, certainly holds no secret."""
         return all(engine.finds_none(data) for engine in self._engines)
 
+    def finds_none_in(self, texts: Sequence[str]) -> bool:
+        """The same for texts of any length, the long ones each on its own. Raises `UnicodeEncodeError` for lone surrogates."""
+        short = [text for text in texts if len(text) <= LONG_BYTES]
+        if short and not self.finds_none("\0".join(short).encode()):
+            return False
+        for text in texts:
+            if len(text) > LONG_BYTES:
+                data = text.encode()
+                engines = [engine.for_text(data) for engine in self._engines]
+                if any(engine.next_candidate(data, 0, Budget(len(data))) is not None for engine in engines):
+                    return False
+        return True
+
     def text(self, text: str) -> tuple[str, int]:
         """The text with every secret replaced and lone surrogates repaired, and how many secrets there were."""
         return self.sized_text(text)[:2]
@@ -138,14 +151,15 @@ class Redactor:
     def hits(self, data: bytes) -> Iterator[Hit]:
         """The secrets in UTF-8 data, from left to right, none overlapping another."""
         floor, budget = 0, Budget(len(data))
-        upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0, budget) for engine in self._engines]
+        engines = [engine.for_text(data) for engine in self._engines]
+        upcoming: list[Hit | None] = [engine.next_hit(data, 0, 0, budget) for engine in engines]
         while found := [hit for hit in upcoming if hit]:
             hit = min(found, key=lambda hit: hit.start)
             yield hit
             floor = hit.end
             for i, other in enumerate(upcoming):
                 if other and other.start < floor:
-                    upcoming[i] = self._engines[i].next_hit(data, floor, floor, budget)
+                    upcoming[i] = engines[i].next_hit(data, floor, floor, budget)
 
     def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
         """The first secret at or after ``position``; bytes before ``floor`` are not searched."""
@@ -157,16 +171,20 @@ class Redactor:
         """Where the text begins that more text could turn into a secret; ``len(data)`` if there is none."""
         return min(engine.first_unfinished(data, floor, position) for engine in self._engines)
 
-    def changes(self, texts: Sequence[str], data: bytes) -> dict[str, tuple[str, int]]:
-        """The results of `text` for those texts that hold secrets. ``data`` is all of them, joined by NUL, in UTF-8."""
+    def changes(self, texts: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """The results of `text` for those texts that hold secrets. Raises `UnicodeEncodeError` where one has a lone surrogate."""
+        long = [text for text in texts if len(text) > LONG_BYTES]
+        if long:
+            texts = [text for text in texts if len(text) <= LONG_BYTES]
+        data = "\0".join(texts).encode()
         candidates: set[int] = set()
         for engine in self._engines:
             budget = Budget(len(data))
             at = engine.next_candidate(data, 0, budget)
             if at is not None:
                 candidates.update(_candidates(engine, data, texts, at, budget))
-        redacted = {texts[i]: self.text(texts[i]) for i in candidates}
-        return {text: result for text, result in redacted.items() if result[1]}
+        redacted = {text: self.text(text) for text in (*(texts[i] for i in candidates), *long)}
+        return {text: result for text, result in redacted.items() if result[1] or result[0] != text}
 
     def is_secret_key(self, key: str) -> bool:
         """Whether every value under this name is secret."""

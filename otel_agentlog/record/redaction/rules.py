@@ -22,6 +22,8 @@ class SecretRange:
     """Name for the marker where it is not the rule's own."""
     final: bool = False
     """True: no text that may still follow can move ``end`` (for streams)."""
+    examined: int = 0
+    """Bytes behind the secret that the check has read in vain, if they may be many."""
 
 
 Check = Callable[[bytes, int, int, int], SecretRange | None]
@@ -100,6 +102,42 @@ def _loose(m: re.Match[str]) -> str:
     if m[1] is None or (int(m[3] or m[1]) <= _COUNTED and (m[3] or not m[2])):
         return m[0]
     return f"{{{min(int(m[1]), _COUNTED)},}}"
+
+
+def may_match(pattern: str, letters: frozenset[str]) -> bool:
+    """Whether a pattern may match in a text of these ASCII characters alone; also true where that is hard to see.
+
+    It may not if all its alternatives have a literal of another character in a place that is not optional.
+    """
+    if _no_literals.search(pattern):
+        return True
+    groups: list[list[list[bool]]] = [[[]]]
+    """Of each group that is open: its alternatives; of each of these: which of its parts need another character."""
+    for m in _parts.finditer(pattern):
+        part, parts = m[0], groups[-1][-1]
+        if m["opens"]:
+            groups.append([[]])
+        elif part == "|":
+            groups[-1].append([])
+        elif part == ")":
+            needs = all(map(any, groups.pop()))
+            groups[-1][-1].append(needs)
+        elif m["times"]:
+            parts[-1] = parts[-1] and not part.startswith(("*", "?", "{0"))
+        elif part[0] == "\\":
+            parts.append(len(part) == 2 and not part[1].isalnum() and part[1] not in letters)
+        else:
+            parts.append(len(part) == 1 and part not in ".^$" and part not in letters)
+    return not all(map(any, groups[0]))
+
+
+_no_literals = re.compile(r"\\Q|\(\?[a-zA-Z-]+\)")
+"""Quoted text, and flags that hold from here on."""
+_parts = re.compile(
+    r"\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]"
+    r"|(?P<opens>\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?)|(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)|.",
+    re.DOTALL,
+)
 
 
 def joined(rules: Sequence[SecretRule]) -> str:

@@ -185,7 +185,7 @@ def _private_key(data: bytes, floor: int, start: int, end: int) -> SecretRange |
     if closing:
         return SecretRange(start, closing.end(), None, final=True)
     body = _block_body.match(data, end, end + MAX_BLOCK_BYTES)
-    return SecretRange(start, body.end() if body else end)
+    return SecretRange(start, body.end() if body else end, examined=min(len(data) - end, MAX_BLOCK_BYTES))
 
 
 _SEPARATORS = lazy_pattern(rb"%20|[ +-]")

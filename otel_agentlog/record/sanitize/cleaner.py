@@ -25,6 +25,7 @@ from typing import Any
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.class_info import bases, big_int, placeholder
+from otel_agentlog.record.redaction.engine import LONG_BYTES
 from otel_agentlog.record.redaction.key_rules import KeyRule
 from otel_agentlog.record.redaction.redactor import FAILED, Redactor
 from otel_agentlog.record.sanitize.arrays import Columns, Head, NoArray, simpler_array
@@ -110,13 +111,13 @@ class Cleaner:
         try:
             result = walk.value(value) if key is None else walk.under(key, value)
             try:
-                data = "\0".join(walk.texts).encode()
                 if self._redactor is None:
+                    "\0".join(walk.texts).encode()  # raises where there is a lone surrogate
                     changes = {}
                 elif self._redactor.asks_for_edges:
                     changes = secrets.each(walk.texts)
                 else:
-                    changes = self._redactor.changes(walk.texts, data)
+                    changes = self._redactor.changes(walk.texts)
             except Exception:  # noqa: BLE001 - a lone surrogate, or one text that the redactor fails at
                 raise_interrupt()
                 changes = secrets.each(walk.texts)
@@ -158,7 +159,7 @@ class Cleaner:
         if len(joined) > self._most_plain:
             return False
         data = joined.encode()  # also where nothing is searched for: it raises where there is a lone surrogate
-        if redactor is not None and not redactor.finds_none(data):
+        if redactor is not None and not (redactor.finds_none(data) if len(data) <= LONG_BYTES else redactor.finds_none_in(texts)):
             return False
         if redactor is not None and redactor.asks_for_edges and not all(redactor.finds_none(text.encode()) for text in texts):
             return False

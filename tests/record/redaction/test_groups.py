@@ -21,7 +21,7 @@ from otel_agentlog.record.redaction import engine
 from otel_agentlog.record.redaction.engine import Hit
 from otel_agentlog.record.redaction.pii import personal_rules
 from otel_agentlog.record.redaction.redactor import Redactor, default_rules
-from otel_agentlog.record.redaction.rules import SecretRule, first_search, grouped, loosened
+from otel_agentlog.record.redaction.rules import SecretRule, first_search, grouped, loosened, may_match
 from tests.record.redaction.near_misses import near_misses
 from tests.record.redaction.secret_corpus import planted
 from tests.record.redaction.secret_mixtures import TEXTS
@@ -110,6 +110,113 @@ def test_what_comes_first_matches_where_the_rule_does(data: st.DataObject) -> No
     if exact.search(text) is not None:
         assert engine.compiled(first_search([rule]), utf8=False).search(text) is not None
         assert engine.compiled(first_search(group), utf8=False).search(text) is not None
+
+
+LETTERS = frozenset(engine._OF_BASE64.decode())
+ELSEWHERE = [rule for rule in RULES if not may_match(rule.pattern, LETTERS)]
+
+
+@given(st.data())
+@settings(max_examples=400, deadline=None)
+def test_rules_that_need_other_characters_match_none_of_base64(data: st.DataObject) -> None:
+    """Texts are made of each rule's own pattern."""
+    rule = data.draw(st.sampled_from([rule for rule in ELSEWHERE if len(rule.pattern) < 3000]))
+    text = data.draw(st.from_regex(re.compile(END.sub(r"\\Z", rule.pattern).encode())))
+    if found := engine.compiled(rule.pattern, utf8=False).search(text):
+        assert text[found.start() : found.end()].translate(None, engine._OF_BASE64)
+
+
+@given(st.sampled_from(ELSEWHERE), st.sampled_from([each.text for each in planted(2)]))
+@settings(max_examples=400, deadline=None)
+def test_what_is_left_of_a_secret_is_none_of_theirs(rule: SecretRule, secret: str) -> None:
+    """Secrets of all kinds without the characters that base64 has not."""
+    other = bytes(set(range(256)) - set(engine._OF_BASE64))
+    text = secret.encode("utf-8", "replace").translate(None, other)
+
+    assert engine.compiled(rule.pattern, utf8=False).search(text) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "may"),
+    [
+        ("AKIA[A-Z]{16}", True),
+        ("sk-[a-z]{16}", False),
+        ("sk-?[a-z]{16}", True),
+        ("sk-{0,3}x", True),
+        ("sk-{1,3}x", False),
+        ("sk-*x|y", True),
+        ("sk-+x|y_", False),
+        ("(?:sk-|AK)x", True),
+        ("(?:sk-|A_)x", False),
+        ("(?:sk-|A_)?x", True),
+        ("(?:(?:sk-)|A_)+x", False),
+        ("(?P<secret>a-)b", False),
+        ("(?i:a-)b", False),
+        ("(?i)a-b", True),
+        (r"\.x", False),
+        (r"\\x", False),
+        (r"\bx\d", True),
+        (r"[^\w]x", True),
+        (r"[]_]x", True),
+        (r"[]_]-", False),
+        (r"[[:alpha:]_]-{2}", False),
+        (r"\x{5F}x", True),
+        (r"\pLx_", False),
+        (r"\Qa-b\E", True),
+        (".^$", True),
+        ("", True),
+        ("a|", True),
+        ("a_|", True),
+        ("é", False),
+    ],
+)
+def test_which_patterns_may_match_in_base64(pattern: str, may: bool) -> None:
+    """One that needs another character in all its alternatives may not."""
+    assert may_match(pattern, LETTERS) is may
+    engine.compiled(pattern)
+
+
+OF_LETTERS = [each.text for each in planted(3) if not each.text.encode().translate(None, engine._OF_BASE64)]
+"""Secrets that can stand in base64."""
+
+
+@given(st.lists(st.sampled_from(OF_LETTERS) | st.text("ABCabc019+/=\n:;,", max_size=40), max_size=8), st.integers(0, 40_000))
+@settings(max_examples=150, deadline=None)
+def test_in_base64_few_rules_find_what_all_find(parts: list[str], size: int) -> None:
+    """Secrets between letters, in a text that is long enough to be searched by those that may match there."""
+    letters = base64.b64encode(Random(size).randbytes(55_000)).decode()
+    data = (letters[:size] + "".join(parts) + letters).encode()
+
+    assert engine._is_base64(data)
+    assert IN_GROUPS[0]._engines[0].for_text(data) is not IN_GROUPS[0]._engines[0]
+    assert found(data) == expected(data)
+
+
+def test_pictures_are_searched_by_few_rules() -> None:
+    """As base64, in lines, as a ``data:`` URL; not a text with other characters at its end."""
+    own = IN_GROUPS[0]._engines[0]
+    picture = base64.encodebytes(Random(1).randbytes(80_000))
+    few = own.for_text(picture)
+
+    assert own.for_text(b"data:image/png;base64," + picture.replace(b"\n", b"")) is few is not own
+    assert own.for_text(picture + b"-") is own.for_text(picture[:65_536]) is own
+    assert len(few._rules) < len(own._rules) / 3
+
+
+@pytest.mark.parametrize("length", [1, 70_000])
+def test_texts_of_any_length_are_searched_together(length: int) -> None:
+    """Those with a secret are found among others, long ones too; lone surrogates are repaired or refused."""
+    redactor = Redactor()
+    others, secret = ["word " * length, "x" * length, ""], "a " * length + "password=x1y2z3"
+    torn = "x" * 70_000 + "\ud800"
+
+    assert redactor.changes(others) == {}
+    assert redactor.finds_none_in(others)
+    assert redactor.changes([*others, secret]) == {secret: redactor.text(secret)}
+    assert not redactor.finds_none_in([*others, secret])
+    assert redactor.changes([*others, torn]) == {torn: ("x" * 70_000 + "\ufffd", 0)}
+    with pytest.raises(UnicodeEncodeError):
+        redactor.finds_none_in([*others, torn])
 
 
 NAMED = [rule for rule in RULES if rule.sign]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 
 from otel_agentlog.errors import ConfigurationError
-from otel_agentlog.record.redaction.engine import BYTES_PER_CANDIDATE, MAX_CANDIDATES, compiled
+from otel_agentlog.record.redaction.engine import BYTES_EXAMINED, BYTES_PER_CANDIDATE, MAX_CANDIDATES, compiled
 from otel_agentlog.record.redaction.key_rules import KEY_RULE_NAMES, key_rule
 from otel_agentlog.record.redaction.redactor import Redactor, default_rules
 from otel_agentlog.record.redaction.rules import TOKEN_RULES, joined
 from otel_agentlog.record.redaction.rules_in_context import named_rules
+from otel_agentlog.record.redaction.rules_on_the_wire import MAX_BLOCK_BYTES
 from tests.record.redaction.near_misses import near_misses
 from tests.record.redaction.secret_corpus import CARRIED, KIND_COUNT, NAMED, SHAPES, leaks, planted
 from tests.record.redaction.secret_mixtures import TEXTS
@@ -226,6 +227,19 @@ def test_the_rest_of_a_text_made_to_be_costly_is_given_up(text: str) -> None:
     assert redacted.endswith("[redacted:too-much]")
     assert "s3cret" not in redacted
     assert count <= MAX_CANDIDATES + len(text) // BYTES_PER_CANDIDATE + 1
+
+
+def test_keys_without_an_end_are_not_looked_into_without_bound() -> None:
+    """Each of them reads ahead for its end: a listing of hundreds is shown, millions are given up."""
+    begin = "-----BEGIN RSA PRIVATE KEY-----\n"
+    listing = "".join(f"certs/{number}.pem:{begin}" for number in range(500))
+
+    text = begin * 100_000 + "password=s3cret"
+    redacted, count = REDACTOR.text(text)
+
+    assert REDACTOR.text(listing) == (listing.replace(begin[:-1], "[redacted:private-key]"), 500)
+    assert redacted.endswith("[redacted:too-much]")
+    assert count < (MAX_CANDIDATES + len(text) // BYTES_PER_CANDIDATE) * BYTES_EXAMINED // MAX_BLOCK_BYTES
 
 
 def test_warming_changes_nothing() -> None:
