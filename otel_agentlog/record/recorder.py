@@ -287,7 +287,8 @@ class Recorder:
             )
             envelope.items = self._count(envelope) if items is None else items
             try:
-                envelope.data = orjson.dumps(line, None, orjson.OPT_APPEND_NEWLINE)
+                # A copy, so that it has no more memory than it needs: what orjson gives keeps part of its buffer.
+                envelope.data = orjson.dumps(line) + b"\n"
             except (TypeError, RecursionError):
                 raise_interrupt()  # not clean, as in tests without a cleaner; a sink that needs the bytes fails for itself
             for sink in self._keepers:

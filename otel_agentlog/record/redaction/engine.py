@@ -192,6 +192,10 @@ class _Ahead:
                 found = known
         return None if found is None else (found[0] - floor, found[1] - floor)
 
+    def at(self, position: int) -> list[int]:
+        """The groups whose pattern matches at the place that was found last."""
+        return [index for index, known in enumerate(self._next) if known is not None and known[0] == position]
+
     def _look_at_edge(self, view: bytes | memoryview, floor: int) -> None:
         """Only at its beginning another view of the same text can match elsewhere: a pattern looks back by one byte at most."""
         for index, known in enumerate(self._next):
@@ -361,7 +365,7 @@ class Engine:
 
     def _resolve(self, data: bytes, view: bytes | memoryview, floor: int, start: int, end: int, budget: Budget) -> Hit | None:
         """The first rule that matches at ``start`` of the view and is confirmed by its check."""
-        for index in self._candidates(view, start, end):
+        for index in self._candidates(view, start, end, budget.ahead[self].at(start + floor)):
             rule = self._rules[index]
             if rule.by_start:
                 begin, stop = start, end
@@ -379,14 +383,13 @@ class Engine:
                 return Hit(found.start, found.end, found.name or rule.name, min(found.start, start + floor), found.final)
         return None
 
-    def _candidates(self, view: bytes | memoryview, start: int, end: int) -> Sequence[int]:
+    def _candidates(self, view: bytes | memoryview, start: int, end: int, groups: Sequence[int]) -> Sequence[int]:
         window = bytes(view[start : max(end, start + _RULE_WINDOW_BYTES)])
         found: list[int] = []
-        for group, places in enumerate(self._places):
-            if self._finder(group).match(view, start) is not None:
-                # Empty if what matches is longer than the window, or RE2 ran out of memory.
-                matching = (self._sets[group] or self._ready_set(group)).matching(window)
-                found += [places[index] for index in matching] if matching else places
+        for group in groups:
+            # Empty if what matches is longer than the window, or RE2 ran out of memory.
+            matching = (self._sets[group] or self._ready_set(group)).matching(window)
+            found += [self._places[group][index] for index in matching] if matching else self._places[group]
         return sorted(found)
 
     def _ready_firsts(self) -> tuple[Callable[[bytes], list[int] | None], ...]:
