@@ -126,7 +126,7 @@ def _opentelemetry_is_set_up() -> None:
 
     from otel_agentlog.settings.variables import is_set_to
 
-    # Our exporters wait for this, if it was told to make one.
+    # Our exporters wait for this, if it makes one.
     if "otel_agentlog.wiring.zero_code.exporters" in sys.modules or is_set_to("OTEL_PYTHON_CONFIGURATOR", "agentlog"):
         from otel_agentlog.wiring.zero_code.start import begin
 

@@ -16,7 +16,7 @@ One of the two sides is chosen when the package is imported; nothing is chosen l
   `close` closes the descriptor, and with the process, however that ends. Raises `BlockingIOError` where another holds it.
 - `sync`, `sync_folder` and `sync_file_system` return when the disk has it, as far as the system lets one know.
 - `process_began` tells when a process began, so that one that has the number of another is not taken for it.
-- Owners: where users cannot be told apart by number (Windows), `user_id` and ``st_uid`` are 0, and `HAS_OWNERS` is false.
+- Owners: where users have no numbers (Windows), `user_id` and ``st_uid`` are 0, and `HAS_OWNERS` is false.
 """
 
 from __future__ import annotations

@@ -8,6 +8,6 @@ error_ids.py     a chat bot's logging: rotated JSON log, error ids, messages for
 task_folder.py     a folder per task, written by hand: `TaskLogger`
 runner.py          a runner's logging: `LogMessage`, `LogLevel`, `ComponentType`, YAML configuration
 tool_execution.py  execution log, metrics and alerts of tools: `ExecutionLogger`, `MetricsCollector`, `create_monitored_tes`
-past_runs.py       one execution, told when it is over, by results of any shape
+past_runs.py       one execution, recorded when it is over, by results of any shape
 statsd.py          what a collector of metrics sends by StatsD
 """

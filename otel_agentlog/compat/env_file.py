@@ -17,7 +17,7 @@ def read_env_file() -> bool:
     """Put what the file says into the environment, but for what is there already; whether it said anything.
 
     Not looked for in the folders above: other users may write there. Needs the extra ``dotenv``; without it, a file that is
-    there is told as a warning.
+    there is a warning.
 
     Raises:
         ConfigurationError: the file is there and cannot be read.

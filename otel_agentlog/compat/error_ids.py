@@ -120,7 +120,7 @@ def format_error_for_discord(
 ) -> str:
     """Markdown for a user: what happened in general, what to do, and the id; nothing of the error, whatever else is given.
 
-    The type and the id are told apart by their form. An exception in the place of the type gives its own type.
+    The type and the id differ in form. An exception in the place of the type gives its own type.
     """
     if (given := shown_id(error_type)) is not None and given not in USER_ERROR_TYPES and shown_id(error_id) is None:
         error_type, error_id = error_id, given  # the other way round

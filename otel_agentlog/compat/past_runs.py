@@ -1,4 +1,4 @@
-"""Executions that are told when they are over: what can be read of a result, and recording it once.
+"""Executions that are recorded when they are over: what can be read of a result, and recording it once.
 
 A result may be a `ToolResult`, which recorded itself when it ran; a mapping or an object with ``success``, ``execution_time``,
 ``error_details`` and the like; or anything else, which counts as an execution that succeeded and of which nothing more is known.
@@ -27,7 +27,7 @@ from otel_agentlog.tools import ToolResult
 from otel_agentlog.vocabulary.states import EXECUTION, Outcome
 
 MAX_KNOWN = 64
-"""How many of the last results are remembered, so that the one that a log and a metric are told of is recorded once."""
+"""How many of the last results are remembered, so that one that comes by a log and by a metric is recorded once."""
 
 _MOST_S = 366 * 86_400.0
 _LONGEST_MESSAGE = 2_000
@@ -35,7 +35,7 @@ _MOST_SUGGESTIONS = 20
 
 
 class ExecutionError(AgentlogError):
-    """Why an execution failed, as far as its result told."""
+    """Why an execution failed, as far as its result has it."""
 
     __module__ = "otel_agentlog.compat.tool_execution"
 
@@ -164,14 +164,14 @@ def _output(result: object) -> Any:
 
 
 class _Known:
-    """The last results, each with the kinds of listeners that were told of it."""
+    """The last results, each with the kinds of listeners that have had it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_id: OrderedDict[object, tuple[object, set[str]]] = OrderedDict()
 
     def is_new(self, result: object, script_id: str, listener: str) -> bool:
-        """Whether this execution is not recorded yet; each kind of listener is told of it once."""
+        """Whether this execution is not recorded yet; each kind of listener gets it once."""
         key: object = id(result)
         if result is None or type(result) in (bool, int, str):
             # One object for many results: what one thread tells several listeners of is one execution.
@@ -194,7 +194,7 @@ _known = _Known()
 def record_once(listener: str, past: PastRun, inputs: object, result: object, session_id: object, correlation_id: object) -> None:
     """Record an execution as a tool run, unless it is recorded. Never raises.
 
-    ``listener`` is ``log`` or ``metrics``: what was told to the other one is the same execution, what it is told again is
+    ``listener`` is ``log`` or ``metrics``: what the other one had is the same execution, what it gets again is
     another. A `ToolResult` was recorded when it ran.
     """
     try:

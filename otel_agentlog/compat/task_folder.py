@@ -110,7 +110,7 @@ class TaskLogger:
 
 
 class _Flow(Webhook):
-    """A webhook that records no stages of its own, only those it is told of."""
+    """A webhook that records no stages of its own, only those it is given."""
 
     def stage(self, stage: str, *, status: str | None = None, **keys: Any) -> None:
         if keys.pop("from_caller", False):
@@ -313,7 +313,7 @@ class _Files:
         run.end(error=_error(given.get("error") or content) if failed else None)
 
     def _spend(self, metrics: Mapping[str, Any]) -> None:
-        """Tokens and cost of the whole task, which nothing else has told, as one call of its model."""
+        """Tokens and cost of the whole task, which nothing else has, as one call of its model."""
         tokens = {name: as_count(metrics.get(name)) for name in ("input_tokens", "output_tokens")}
         cost_usd = as_amount(metrics.get("cost_usd"))
         known = (
@@ -349,7 +349,7 @@ def _error(given: Any) -> BaseException:
 # -- the tasks of this process -------------------------------------------------------------------------------------------------
 
 MAX_OPEN = 10_000
-"""Tasks that are remembered until their final result; those that were told of first are forgotten first."""
+"""Tasks that are remembered until their final result; the oldest are forgotten first."""
 
 _lock = threading.Lock()
 _open: dict[tuple[Path, str], _Files] = {}

@@ -6,7 +6,7 @@ tes = create_monitored_tes(enable_logging=True, enable_metrics=True, statsd_host
 result = tes.execute("validate_api_schema", {"schema_file": "api.yaml"}, session_id="session-123")
 
 Every execution is a tool run in the task that is running, else in a task of its own, and counts once, however many logs and
-collectors are told of it. It is in the task folders of the process: ``agentlog ls``, ``stats``, ``alerts``, ``metrics``,
+collectors get it. It is in the task folders of the process: ``agentlog ls``, ``stats``, ``alerts``, ``metrics``,
 ``serve`` and ``monitor`` show it.
 """
 

@@ -146,7 +146,7 @@ class Telemetry:
         self.elsewhere: tuple[str, ...] = ()
         """The signals that exporters of the application send; when they do is not known here."""
         self.joined: list[str] = []
-        """What became of providers that were there first, where an endpoint is set: to be told once."""
+        """What became of providers that were there first, where an endpoint is set: to be logged once."""
         self._join_metrics()
         traces, logs = self._find_traces(), self._find_logs()
         self.worker = self._make_worker()

@@ -161,7 +161,7 @@ class _Thread:
     """The request that is being answered."""
     message_id: str = ""
     streams: bool = False
-    """Whether its end is told by an event."""
+    """Whether an event reports its end."""
     ended: set[str] = field(default_factory=set)
     """Ids of messages whose calls have ended."""
 
@@ -180,9 +180,9 @@ class MessageReader:
         self._session = ""
         self._model: str | None = None
         self._paid_usd = 0.0
-        """The sum that the session's last result told."""
+        """The sum in the session's last result."""
         self._counted: dict[str, int] = {}
-        """The tokens that the session's last result told."""
+        """The tokens in the session's last result."""
 
     def take_prompt(self, prompt: Any) -> None:
         """Take what the next run is asked."""
@@ -364,7 +364,7 @@ class MessageReader:
         rest = {key: count - counted_here.get(key, 0) for key, count in whole.tokens.items() if count > counted_here.get(key, 0)}
         key, last = next(reversed(self._calls.items()))
         if rest:
-            # By its id it is the same answer, told as a whole.
+            # By its id it is the same answer, as a whole.
             last.record({"type": "message", "id": key, "content": [], "usage": _as_usage(_sum([last.tokens, rest]))})
         self._settle_cost(last, field_of(message, "total_cost_usd"))
 

@@ -175,7 +175,7 @@ def _handled(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
 
 
 class _Served:
-    """A ``with`` block inside the caller's task, if that can be told and is open; else in a task of its own."""
+    """A ``with`` block inside the caller's task, if that is known and open; else in a task of its own."""
 
     def __init__(self, params: Any, meta: Any) -> None:
         self._name = f"{CALL} {text(params, 'name') or 'tool'}"

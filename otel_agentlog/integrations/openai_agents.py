@@ -35,7 +35,7 @@ _TRANSPARENT = frozenset({"task", "turn"})
 """Spans that group what the operation around them holds already."""
 _OTHERS = frozenset({"openinference.instrumentation.openai_agents", "opentelemetry.instrumentation.openai_agents"})
 """Processors that make spans of the same traces, and do not make them current: with ``implicit_tasks`` such a trace would be a
-second task, empty, where they are told of it first."""
+second task, empty, where they get it first."""
 _FAKE_ID = "__fake_id__"
 """What openai-agents gives a response whose API has no ids."""
 

@@ -3,7 +3,7 @@
 Strength: a value given in code, then ``agentlog.yaml``, then the environment, then the default. Where OpenTelemetry has a
 standard variable we read that one, after a variable of our own; variables that only its SDK uses (limits, samplers) are read by
 it. A value that cannot be used raises `ConfigurationError` with the setting's name and the value; but in a variable that other
-software reads too, it is left out and told (`Settings.complaints`).
+software reads too, it is left out and reported (`Settings.complaints`).
 """
 
 from __future__ import annotations

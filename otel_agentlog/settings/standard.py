@@ -1,4 +1,4 @@
-"""Variables that other software reads too (``OTEL_*``, ``LOG_LEVEL``): what can be used of them is used, the rest is told.
+"""Variables that other software reads too (``OTEL_*``, ``LOG_LEVEL``): what can be used of them is used, the rest is reported.
 
 They may have been set for other software, so none of them keeps a program from starting. A reader here takes the variable's name
 and text, and returns the value and ``None``, or what is wrong with it: ``(value, complaint)``; a value of ``None`` counts as not

@@ -106,7 +106,7 @@ def assert_golden(
 
 
 def differences(expected: str, found: str) -> Iterator[str]:
-    """What differs between two such texts, for people. Numbers of ids are told only where nothing else differs."""
+    """What differs between two such texts, for people. Numbers of ids are shown only where nothing else differs."""
     left, right = expected.rstrip("\n").split("\n"), found.rstrip("\n").split("\n")
     unnumbered = list(_differences([_NUMBER.sub(r"\1>", line) for line in left], [_NUMBER.sub(r"\1>", line) for line in right]))
     yield from unnumbered or _differences(left, right)

@@ -70,7 +70,7 @@ class _Native:
     since: int
     """The first major version that does."""
     switch_on: Callable[[], None] | None = None
-    """For one that has to be told to."""
+    """For one that must be switched on."""
 
 
 _NATIVE: Mapping[str, _Native] = {

@@ -197,7 +197,7 @@ END: tuple[tuple[str, str, str, Shape], ...] = (
     ("records", names.MEMORY_RECORDS, "memory_records", found),
     *START,
 )
-"""The same on end lines, which also have of the request what was told late."""
+"""The same on end lines, which also have of the request what was given late."""
 
 KEYS = frozenset(attribute for _, attribute, _, _ in END)
 

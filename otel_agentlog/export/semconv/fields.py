@@ -123,7 +123,7 @@ COUNTED = (
     ("cache_write_input_tokens", names.OWN_USAGE_CACHE_WRITE, as_integer),
     ("reasoning_output_tokens", names.OWN_USAGE_REASONING, as_integer),
 )
-"""What is counted of a span of another library: its own attributes have names of many kinds, and may repeat what others told."""
+"""What is counted of a span of another library: its own attributes have names of many kinds, and may repeat those of others."""
 
 OTHER_RESPONSE = (
     ("response_status", names.RESPONSE_STATUS, as_text),

@@ -76,7 +76,7 @@ def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
 
 
 def _errors(line: Mapping[str, Any], exception: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """Kind and source of each observation about the error in a line; of one that was seen before, only that a user is told."""
+    """Kind and source of each observation about the error in a line; of a known one, only that a user is shown it."""
     component = text(line, "component")
     first = bool(exception.get("traceback"))
     if first:

@@ -265,7 +265,7 @@ _MAX_STATE = 64
 
 
 def add_own(line: Line, place: LinePlace, given: Mapping[str, Any], data: dict[str, Any], record: Recorder) -> None:
-    """Put at the top of a line what its caller told of the event; what cannot stand there is added to the event's data.
+    """Put at the top of a line what its caller gave with the event; what cannot stand there is added to the event's data.
 
     The step goes before the one that is current. The caller's ``event_id`` is ``caller_event_id``, as lines are numbered here.
     """

@@ -122,7 +122,7 @@ class AiCall(Attempted):
 
         Called more than once, the tokens add up and the last response gives the rest. A response with the id of an earlier one
         of the same attempt is that one again, and the result of an agent's run contains those of its messages. An error inside
-        the response makes the call fail. What is told after the call's end is a further view of it: it adds what is new.
+        the response makes the call fail. What is recorded after the call's end is a further view of it: it adds what is new.
         """
         try:
             call = self if self._tokens else self._further_view()
@@ -361,7 +361,7 @@ class AiCall(Attempted):
         return late
 
     def _further_view(self) -> AiCall:
-        """A further view of this call, which has ended, for what is told of it now; itself where that would not count."""
+        """A further view of this call, which has ended, for what is recorded of it now; itself where that would not count."""
         if self.seen is None or self.seen.call is None:
             return self
         late = self._view()

@@ -520,14 +520,14 @@ class Operation(Decorator):
     def _tell_ending(self) -> None:
         try:
             self._ending()
-        except Exception as problem:  # noqa: BLE001 - what cannot be told beside the end must not cost the end
+        except Exception as problem:  # noqa: BLE001 - what cannot be recorded beside the end must not cost the end
             raise_interrupt()
             self._recorder.failed("record", problem)
 
     def _described(self, error: BaseException) -> dict[str, Any]:
         try:
             return describe(error, self.trace_id, self._recorder, self.failures)
-        except Exception as problem:  # noqa: BLE001 - the exception's class is foreign code; that there was one is told all the same
+        except Exception as problem:  # noqa: BLE001 - the exception's class is foreign code; that there was one is recorded all the same
             raise_interrupt()
             self._recorder.failed("field", problem)
             return {"type": short_name(type(error)), "message": "", "error_id": new_error_id()}

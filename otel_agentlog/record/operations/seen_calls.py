@@ -52,7 +52,7 @@ class Call:
     response_ids: frozenset[str] = frozenset()
     failed: bool = False
     error: tuple[str, str | None] | None = None
-    """Id and category of the error that it failed with, once a span of another library told it."""
+    """Id and category of the error that it failed with, once a span of another library had it."""
     lent_to: Seen | None = None
     """The `AiCall` of ours in which it lies, and which counts it as its own."""
     is_run: bool = False
@@ -84,7 +84,7 @@ class Seen:
     call: Call | None = None
     """The request it turned out to have seen, once it has ended."""
     request: tuple[str | None, str | None, str | None] = (None, None, None)
-    """Of an AI span: its parent's span id, provider and model, as far as it has told them."""
+    """Of an AI span: its parent's span id, provider and model, as far as its attributes have them."""
     purpose: Purpose = (False, None)
     beside: Seen | None = None
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""

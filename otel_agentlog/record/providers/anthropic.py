@@ -169,7 +169,7 @@ class MessageJoiner:
             self._grow(count(event, "index") or 0, field(event, "delta"))
         elif kind == "message_delta":
             self._stop_reason = text(field(event, "delta"), "stop_reason") or self._stop_reason
-            # Counts of a message_delta are totals so far; what it does not repeat, or has as 0, message_start told.
+            # Counts of a message_delta are totals so far; what it does not repeat, or has as 0, was in message_start.
             self._usage = merged(self._usage, _dict(copied(field(event, "usage"))))
 
     def add_plain(self, event: dict[str, Any]) -> bool:

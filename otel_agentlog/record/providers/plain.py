@@ -272,7 +272,7 @@ def _usage(answer: dict[str, Any], *, beside: bool) -> tuple[Usage, Billing] | N
 
 
 def _in_details(used: dict[str, Any], read: int | None, written: int | None) -> list[int | None] | None:
-    """Cached tokens, read and written, and those of reasoning: the largest that is told of each."""
+    """Cached tokens, read and written, and those of reasoning: the largest of each that is there."""
     most = [read, written, None]
     for name in _DETAILS.keys() & used:
         if (details := used[name]) is None:

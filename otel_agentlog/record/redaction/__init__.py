@@ -10,6 +10,6 @@ rules_on_the_wire.py   secrets known by a protocol (headers, URLs, key blocks, c
 rules_by_service.py  secrets known by the name of their service and the form that it gives them (``ADAFRUIT_KEY=…``)
 rules_by_value.py      whether a value has the form of a password, a credential, code, a placeholder
 key_rules.py           which names belong to a secret (``clientSecret``)
-private.py             privacy: what people wrote or were told, and who they are, by place and name
+private.py             privacy: what people wrote or were answered, and who they are, by place and name
 pii.py                 personal data: e-mail, telephone, IBAN, IP addresses
 """

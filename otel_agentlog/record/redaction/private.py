@@ -1,4 +1,4 @@
-"""Privacy: leaves out of clean lines what people wrote or were told, and what says who they are. Setting ``privacy``.
+"""Privacy: leaves out of clean lines what people wrote or were answered, and what says who they are. Setting ``privacy``.
 
 What it is, is known by its place (the text of an output, the arguments of a tool, a task's input) or by its name (``prompt``,
 ``message_content``, ``user_name``), on any level. Ids, durations, counts, error messages and tracebacks stay, and so do the
@@ -135,7 +135,7 @@ class Privacy:
         elif kind == "ai_response":
             self._content_too = frozenset({"documents", "records"})
         elif line.get("component") == Component.TERMINAL_INTERACTION:
-            self._content_too = frozenset({"command"})  # a whole line, with what it was told
+            self._content_too = frozenset({"command"})  # a whole line, with its arguments
         out = {key: value if key in kept else self._of_line(key, value) for key, value in line.items()}
         if "message" in kept and type(message := out.get("message")) is str:
             out["message"] = self._message(message)

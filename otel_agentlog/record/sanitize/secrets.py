@@ -76,7 +76,7 @@ class Secrets:
                 return self.mask(rule)
             return [self.masked(rule, item) for item in value]
         if kind is dict and not is_tag(value):
-            # What has a name of its own there is told by that, unless it is what nobody would read.
+            # What has a name of its own there is judged by that, unless it is what nobody would read.
             below = rule if rule.certain or rule.form else replace(rule, form=looks_random)
             return {key: self.masked(rule if key in HOLDERS else below, item) for key, item in value.items()}
         return self.mask(rule) if rule.certain else value

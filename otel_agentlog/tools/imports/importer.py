@@ -140,7 +140,7 @@ class FailuresOfImport(Failures):
         self.last = error
 
     def check(self) -> None:
-        """Raise the last error, as what it cost cannot be told."""
+        """Raise the last error, as what it cost is not known."""
         error, self.last = self.last, None
         if error is not None:
             raise error

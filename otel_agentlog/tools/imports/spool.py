@@ -57,7 +57,7 @@ class Spool:
             yield row[0]
 
     def facts(self, trace: str) -> TraceFacts:
-        """What is told of a trace as a whole."""
+        """What is known of a trace as a whole."""
         row = self._database.execute("SELECT data FROM part WHERE trace = ? AND kind = 'facts'", (trace,)).fetchone()
         return TraceFacts(**orjson.loads(row[0])) if row is not None else TraceFacts(trace)
 

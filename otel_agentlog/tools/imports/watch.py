@@ -27,7 +27,7 @@ class FileWatch:
     """Follows the files at some paths."""
 
     def __init__(self, importer: Importer, paths: Sequence[Path], interval_s: float, *, say: Callable[[str], None]) -> None:
-        """``say`` is told what begins and ends."""
+        """``say`` is called with what begins and ends."""
         self._importer, self._paths, self._interval_s, self._say = importer, paths, interval_s, say
         self._transcripts: dict[Path, TranscriptFile] = {}
         self._traces: dict[Path, TraceFile] = {}

@@ -124,7 +124,7 @@ class Writer:
     def __init__(
         self, clock: Clock, prefix: str, origin: Mapping[str, Any], *, source: str = IMPORT, parent: str | None = None
     ) -> None:
-        """``prefix``: of task ids, by format; ``origin``: what is told of the source on each task; ``parent``: the id of the task
+        """``prefix``: of task ids, by format; ``origin``: what each task has of its source; ``parent``: the id of the task
         that those are sub-tasks of which name none."""
         self._clock, self._prefix, self._origin, self._source, self._parent = clock, prefix, origin, source, parent
         self.open: dict[str, Open] = {}

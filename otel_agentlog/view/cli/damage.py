@@ -11,7 +11,7 @@ from otel_agentlog.view.render import formats
 from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_NAMED = 20
-"""Folders that are named; of more their number is told."""
+"""Folders that are named; of more their number is given."""
 
 
 def tell_damage(root: Path) -> None:

@@ -68,7 +68,7 @@ class TreeChanges:
     def __init__(self, shared: SharedReport, offset: int, most: int, trace_url: str | None) -> None:
         self._shared, self._offset, self._most, self._trace_url = shared, offset, most, trace_url
         self._seen: tuple[int, int] | None = None
-        """Regrowth and version of what was told last."""
+        """Regrowth and version of what was sent last."""
         self._row: dict[str, Any] | None = None
 
     def poll(self) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -67,7 +67,7 @@ class Follower:
     """Texts are cut to so many characters; 0: never."""
     position: list[int] = field(default_factory=lambda: [0] * len(FILES))
     tree: TreeChanges | None = None
-    """What has changed in the tree, if that is told, too."""
+    """What has changed in the tree, if that is sent, too."""
     ended: bool = False
     """Whether there are no more events to come."""
     _stamps: dict[str, str] = field(default_factory=dict)

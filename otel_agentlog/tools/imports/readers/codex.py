@@ -201,7 +201,7 @@ class Codex:
             yield Remark(self.key, self._at_ns, "codex_turn_aborted", text(event, "reason") or "aborted", "WARNING")
 
     def _spent(self, info: Mapping[str, Any]) -> dict[str, int] | None:
-        """The tokens of the last answer, unless they were told before."""
+        """The tokens of the last answer, unless they were there before."""
         total = _counts(mapping(info, "total_token_usage"))
         last = _counts(mapping(info, "last_token_usage"))
         if not any(total.values()) and not any(last.values()):

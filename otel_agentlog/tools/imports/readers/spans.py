@@ -58,7 +58,7 @@ class TracedScore:
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What is told of a trace as a whole."""
+    """What is known of a trace as a whole."""
 
     trace_id: str
     name: str | None = None

@@ -50,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=DEFAULT_WAIT_S,
         metavar="SECONDS",
-        help=f"wait until it has taken effect, {DEFAULT_WAIT_S:.0f} seconds unless told otherwise",
+        help=f"wait until it has taken effect, {DEFAULT_WAIT_S:.0f} seconds by default",
     )
     if command == "cancel":
         parser.add_argument("--terminate-tools", action="store_true", help="end the tools that are running, too")

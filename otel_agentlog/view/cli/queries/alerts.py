@@ -143,7 +143,7 @@ def _notifier(options: argparse.Namespace, screen: Screen) -> Notifier | None:
     return Notifier(
         options.notify,
         allow_internal=options.allow_internal,
-        failed=lambda problem: screen.line(Piece(f"not told: {safe(problem)}", "warn")) if not options.json else None,
+        failed=lambda problem: screen.line(Piece(f"not sent: {safe(problem)}", "warn")) if not options.json else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""An error of a task as lines: what it was, where it was raised, what can be done; what is told once is not told again."""
+"""An error of a task as lines: what it was, where it was raised, what can be done; what was shown once is not shown again."""
 
 from __future__ import annotations
 

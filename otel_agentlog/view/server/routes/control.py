@@ -37,7 +37,7 @@ class ControlAccepted(BaseModel):
     action: str
     request_id: str = Field(description="Lines of the task that say what became of it name it.")
     status: str = Field(description="The task's status when it was asked.")
-    at_work: bool | None = Field(description="Whether a process works on the task; null: that cannot be told.")
+    at_work: bool | None = Field(description="Whether a process works on the task; null: not known.")
 
 
 def control_router(context: ServerContext) -> APIRouter:
