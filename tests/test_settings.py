@@ -205,3 +205,14 @@ def test_a_component_may_be_written_in_any_case() -> None:
     assert levels.number_for("x", "web") == 30
     assert levels.number_for("httpx.client", None) == 40
     assert levels.number_for("x", "agent") == 20
+
+
+def test_a_component_may_be_written_with_hyphens() -> None:
+    """Names of loggers may not: they are what they are."""
+    levels = LogSettings("INFO", {"AI-Service": "DEBUG", "my-agent": "ERROR", "my_agent": "WARNING", "other-lib": "ERROR"})
+
+    assert levels.number_for("x", "ai_service") == levels.number_for("x", "ai-service") == 10
+    assert levels.number_for("x", "my-agent") == 40
+    assert levels.number_for("x", "my_agent") == 30
+    assert levels.number_for("other_lib", None) == 20
+    assert levels.number_for("other-lib.client", None) == 40

@@ -38,11 +38,13 @@ class LogSettings:
 
     def number_for(self, name: str, component: str | None) -> int:
         """Lowest level number recorded: the component's own, else that of the nearest logger name, else the general one."""
-        # As people write them: AI_SERVICE is ai_service.
+        # As people write them: AI_SERVICE and ai-service are ai_service.
         levels = {key.casefold(): level for key, level in self.levels.items()} | dict(self.levels)
-        for key in () if component is None else (component, component.casefold()):
-            if key in levels:
-                return number_of(levels[key])
+        if component is not None:
+            words = {key.replace("-", "_"): level for key, level in levels.items()} | levels
+            for key in (component, component.casefold(), component.casefold().replace("-", "_")):
+                if key in words:
+                    return number_of(words[key])
         while name:
             for key in (name, name.casefold()):
                 if key in levels:

@@ -173,7 +173,7 @@ class Redactor:
 
     def changes(self, texts: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The results of `text` for those texts that hold secrets. Raises `UnicodeEncodeError` where one has a lone surrogate."""
-        long = [text for text in texts if len(text) > LONG_BYTES]
+        long = dict.fromkeys(text for text in texts if len(text) > LONG_BYTES)
         if long:
             texts = [text for text in texts if len(text) <= LONG_BYTES]
         data = "\0".join(texts).encode()
