@@ -146,7 +146,11 @@ class PriceData:
                 each.get("price_key", name): Unit(name, each["per"], frozenset(each.get("dimensions", {}).items()))
                 for name, each in raw.items()
             }
-            return PriceData(number, {provider.id: provider for provider in providers}, units)
+            data = PriceData(number, {provider.id: provider for provider in providers}, units)
+            # Here a thread of its own does it; later an AI call would, at its end.
+            for names in {frozenset(prices) for each in providers for model in each.models for _, prices in model.prices}:
+                data._orders[names] = data._order(names)
+            return data
         except Exception:  # noqa: BLE001 - whatever it holds now: then the package is imported
             raise_interrupt()
             return None
