@@ -541,6 +541,8 @@ class Task(Checkpoints):
         header["traceparent"] = f"00-{self.trace_id}-{self.span_id}-{envelope.line['trace_flags']:02x}"
         self.task.header = header
         if self._webhook is not None:
+            # The folder begins with the webhook's stages, but the task with this line.
+            header.setdefault("started_at", envelope.line["timestamp"])
             self._webhook.adopt(self.task, envelope.payload)
         if self._parent is not None:
             self._parent.point(self._pointer("subtask_started"))

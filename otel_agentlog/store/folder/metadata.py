@@ -42,6 +42,7 @@ _NO_DELIVERY = dict.fromkeys(DELIVERY_KEYS, 0)
 _DOCUMENT_KEYS = _NO_METADATA.keys()
 
 MAX_METADATA_BYTES = 1 << 20
+USUAL_METADATA_BYTES = 1 << 14
 
 
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
@@ -91,7 +92,10 @@ def read_metadata(directory: Descriptor) -> dict[str, Any]:
         # No `Descriptor`: no other code comes between.
         fd = system.open(METADATA, system.READ, dir_fd=directory.fd)
         try:
-            found = orjson.loads(os.read(fd, MAX_METADATA_BYTES))
+            data = os.read(fd, USUAL_METADATA_BYTES)
+            if len(data) == USUAL_METADATA_BYTES:
+                data += os.read(fd, MAX_METADATA_BYTES)
+            found = orjson.loads(data)
         finally:
             system.close(fd)
     except (OSError, ValueError):

@@ -188,9 +188,10 @@ class FolderSink:
     def _begin(self, folder: TaskFolder, task: TaskRef, envelope: Envelope, starts: bool) -> None:
         folder.begun = True
         status = State.RUNNING if starts else State(str(task.header.get("status") or State.RUNNING.value))
+        at = str((not starts and task.header.get("started_at")) or envelope.line["timestamp"])
         try:
             try:
-                folder.begin(task.header, envelope.payload, status, str(envelope.line["timestamp"]))
+                folder.begin(task.header, envelope.payload, status, at)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the whole files must not cost the line
                 raise_interrupt()
                 self._syncer.failed("documents", error)

@@ -283,6 +283,8 @@ class TaskFolder:
         self._bytes = 0
         self._introducing = ""
         """The id of the process line that was written last, or is being written."""
+        self._begun: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
+        """What `begin` wrote last."""
         self._degraded = False
         self._location = ("", "", "")
         self._recent = RecentLines()
@@ -746,19 +748,25 @@ class TaskFolder:
         self._settle()
 
     def begin(self, header: Mapping[str, Any], payload: Mapping[str, Any] | None, status: State, at: str) -> None:
-        """Write what is known when a task is created or started: ``metadata.json`` and ``01-input.json``. Raises `OSError`."""
+        """Write what is known when a task is created or started: ``metadata.json`` and ``01-input.json``. Raises `OSError`.
+
+        Nothing is written if that is what was written before: a task in a webhook begins by the webhook's stages.
+        """
         changes = {key: header[key] for key in METADATA_KEYS if header.get(key) is not None}
         changes["status"] = status.value
         if status is State.RUNNING:
             # One that was left behind and goes on began when it began.
             changes["started_at"] = header.get("started_at") or at
             changes["completed_at"] = None
-        self._documents.change(changes)
         given = payload is not None and "input" in payload
         kept = {"task_id": self.task.task_id, "timestamp": at, "input": (payload or {}).get("input")}
         document = {**kept, "source": header.get("source"), "provider": header.get("provider"), **at_the_top(kept["input"])}
+        if self._begun == (changes, document):
+            return
+        self._documents.change(changes)
         self._documents.owe(INPUT, document, only_new=not given)
         self._settle()
+        self._begun = changes, document
         if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, METADATA, INPUT, FOLDER, ROOT)
 

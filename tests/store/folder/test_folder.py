@@ -316,3 +316,43 @@ def test_a_thousand_open_tasks_need_no_thousand_descriptors(tmp_path: Path) -> N
     for task in tasks:
         assert [line["content"] for line in task.events() if line["type"] == "output"] == ["hello"]
         assert (task.final_result() or {})["success"] is True
+
+
+RENAMES = """
+import sys
+from pathlib import Path
+import otel_agentlog as agentlog
+
+agentlog.configure(directory=Path(sys.argv[1]), console="off", capture_logging=False)
+sys.addaudithook(lambda event, arguments: print(arguments[1], flush=True) if event == "os.rename" else None)
+with agentlog.webhook("github", "push"):
+    with agentlog.task("job", task_id="t", input={"a": 1}) as task:
+        print("inside", flush=True)
+        task.result = "done"
+    print("after", flush=True)
+"""
+
+
+def test_a_task_in_a_webhook_writes_its_files_once(tmp_path: Path) -> None:
+    """Its folder begins with the webhook's stages, and its start line changes nothing of the whole files."""
+    command = [sys.executable, "-c", RENAMES, str(tmp_path)]
+    written = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.split()
+
+    started = TaskReader(tmp_path / "t").metadata()["started_at"]  # type: ignore[index]
+    start = next(line for line in TaskReader(tmp_path / "t").events() if (line["type"], line.get("phase")) == ("task", "start"))
+    inside, after = written.index("inside"), written.index("after")
+    assert written[:inside] == ["metadata.json", "01-input.json"]
+    assert written[inside + 1 : after] == ["04-final-result.json", "metadata.json"]
+    assert started == start["timestamp"] == json.loads((tmp_path / "t" / "01-input.json").read_bytes())["timestamp"]
+    assert [str(problem) for problem in validate(tmp_path / "t").problems] == []
+
+
+def test_metadata_of_any_size_is_read(tasks_root: Path) -> None:
+    """Long tags, which other software may have written, stay when a task ends."""
+    with agentlog.task("t", task_id="t"):
+        path = tasks_root / "t" / "metadata.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"tags": ["x" * 100] * 1_000}))
+
+    metadata = TaskReader(tasks_root / "t").metadata()
+    assert metadata is not None
+    assert (metadata["status"], len(metadata["tags"])) == ("completed", 1_000)
