@@ -51,6 +51,8 @@ _ALL_TEXTS = [0]
 
 _RULE_WINDOW_BYTES = 1024
 """Bytes from a candidate on that decide which rules may match there."""
+_EDGE_BYTES = 4096
+"""Bytes behind a secret in which another one must match that is only one because it begins there: no rule needs more."""
 _WASTED_BYTES = 1 << 16
 _WASTED_RATIO = 64
 """Bytes of rejected matches that are allowed, and how many more per byte of progress; ordinary texts stay below 5."""
@@ -198,8 +200,11 @@ class _Ahead:
 
     def _look_at_edge(self, view: bytes | memoryview, floor: int) -> None:
         """Only at its beginning another view of the same text can match elsewhere: a pattern looks back by one byte at most."""
+        beginning = view[:_EDGE_BYTES]
         for index, known in enumerate(self._next):
-            m = self._finder(index).match(view)
+            m = self._finder(index).match(beginning)
+            if m is not None and m.end() == len(beginning):
+                m = self._finder(index).match(view)
             if m is not None:
                 self._next[index] = floor, m.end() + floor
             elif known is not None and known[0] <= floor:

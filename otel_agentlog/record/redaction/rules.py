@@ -58,6 +58,9 @@ LOOK_BACK_BYTES = 96
 MAX_VALUE_BYTES = 65_536
 """How far to the right a check follows a value, a header or a cookie."""
 
+JUDGED_BYTES = 1024
+"""So many bytes of a bare word decide what it is, as there may be a candidate every few bytes of a long one."""
+
 EDGE = r"(?:\b|\\[nrtbf]|%[0-9A-Fa-f]{2})"
 """Left edge of a short prefix: ``task-…`` is no ``sk-…``, but ``\\nsk-…`` inside a JSON string and ``%20sk-…`` in a URL are."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 
 from otel_agentlog._startup import lazy_pattern
-from otel_agentlog.record.redaction.rules import MAX_VALUE_BYTES, SecretRange, SecretRule
+from otel_agentlog.record.redaction.rules import JUDGED_BYTES, SecretRange, SecretRule
 
 Form = Callable[[bytes], bool]
 """Whether a value has the form of a secret."""
@@ -139,7 +139,7 @@ def _form_of(service: str, *, is_of_client: bool) -> Form:
 
 
 def _check(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
-    m = _beside.match(data, start, start + MAX_VALUE_BYTES)
+    m = _beside.match(data, start, start + JUDGED_BYTES)  # what they issue has 138 characters at most
     if m is None:
         return None
     value = m["value"].rstrip(b".:,")

@@ -74,7 +74,8 @@ def is_sample(value: bytes) -> bool:
     It consists of words that documentation uses, with at most one digit, or it is a phrase about secrets (``expected-admin-key``,
     ``token-{number}``), or it is elided.
     """
-    value = _FIELD.sub(b"", value)
+    if b"{" in value:
+        value = _FIELD.sub(b"", value)
     if not value.strip(b"-_:/@.=&? "):
         return True
     if b"..." in value or "…".encode() in value or _same_again.search(value):
@@ -168,14 +169,16 @@ def looks_like_path(value: bytes) -> bool:
     return value[:1] in (b"/", b"~", b".") or value[1:3] in (b":\\", b":/")
 
 
-_closing_quotes = lazy_pattern("(?:”|“|’|»|」|』|）|】|。|、|，|[,;.)}\\]])+\\Z".encode())
+_CLOSING = tuple(sign.encode() for sign in "”“’»」』）】。、，,;.)}]")
 
 
 def cut_at_next_pair(value: bytes) -> bytes:
     """The part of an unquoted value before the next ``,name=``, ``;name=`` or ``&name=`` and without closing punctuation."""
     pair = _NEXT_PAIR.search(value)
-    value = (value[: pair.start()] if pair else value).rstrip(b",;.)}]")
-    return _closing_quotes.sub(b"", value)
+    end = pair.start() if pair else len(value)
+    while value.endswith(_CLOSING, 0, end):
+        end -= next(len(sign) for sign in _CLOSING if value.endswith(sign, 0, end))
+    return value[:end]
 
 
 def quoted_end(data: bytes, start: int, opening: bytes, limit: int) -> tuple[int, bool]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.key_rules import LOCAL_TERMS, LOCAL_WORDS, KeyRule, without_accents
-from otel_agentlog.record.redaction.rules import LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
+from otel_agentlog.record.redaction.rules import JUDGED_BYTES, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_value import (
     cut_at_next_pair,
     fits,
@@ -95,7 +95,6 @@ _assigned = lazy_pattern(
     + _OPEN.encode()
     + rb"))?)(?P<open>(?:[bBrRuUfF]{0,2}\\{0,7}(?:\"\"\"|'''|[\"'`]))?)"
 )
-_to_close = lazy_pattern(rb"(?P<more>[^\])\n]*)(?P<end>[\])\n])")
 _name = lazy_pattern(_WORD + rb"+(?: (?:key|string|str)\b[\w.-]*)?")
 _bare = lazy_pattern(rb"[^\s\"'`<>\\]+")
 _word = lazy_pattern(rb"[^\s\"'`]+")
@@ -149,15 +148,17 @@ def _held(data: bytes, m: re.Match[bytes], rule: KeyRule) -> SecretRange | None:
         return None
     if not found.final or not {*b"])"}.isdisjoint(data[found.start : found.end]):
         return found
-    rest = _to_close.match(data, found.end, found.start + MAX_VALUE_BYTES)
-    if rest is None:
-        return replace(found, final=False)
-    more = rest["more"].rstrip(b" \t,\"'`\\") if rest["end"] != b"\n" else b""
+    limit = found.start + MAX_VALUE_BYTES
+    closes = [at for sign in (b"]", b")", b"\n") if (at := data.find(sign, found.end, limit)) >= 0]
+    if not closes:
+        return replace(found, final=False, examined=min(len(data) - found.end, MAX_VALUE_BYTES))
+    end = min(closes)
+    more = b"" if data[end] == ord("\n") else data[found.end : end].rstrip(b" \t,\"'`\\")
     return replace(found, end=found.end + len(more))
 
 
 def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: KeyRule) -> SecretRange | None:
-    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    run = _bare.match(data, m.end(), m.end() + JUDGED_BYTES)
     if run is None:
         return None
     value = cut_at_next_pair(run.group())
@@ -165,6 +166,8 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
         return None
     if not _is_value(data, m, begin, floor, run, value):
         return None
+    if len(run.group()) == JUDGED_BYTES and (run := _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)):
+        value = cut_at_next_pair(run.group())
     return SecretRange(run.start(), run.start() + len(value), rule.name)
 
 

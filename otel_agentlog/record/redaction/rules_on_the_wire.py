@@ -10,7 +10,7 @@ import base64
 import binascii
 
 from otel_agentlog._startup import lazy_pattern
-from otel_agentlog.record.redaction.rules import EDGE, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
+from otel_agentlog.record.redaction.rules import EDGE, JUDGED_BYTES, LOOK_BACK_BYTES, MAX_VALUE_BYTES, SecretRange, SecretRule
 from otel_agentlog.record.redaction.rules_by_service import looks_like_number_in_base64
 from otel_agentlog.record.redaction.rules_by_value import (
     is_card_number,
@@ -24,6 +24,8 @@ from otel_agentlog.record.redaction.rules_by_value import (
 
 MAX_BLOCK_BYTES = 12288
 """How far the end of a key block is searched; an RSA key of 16,384 bits takes 12 kB."""
+MAX_AUTHORITY_BYTES = 8192
+"""How far the ``@`` behind a password in a URL is searched; tokens of package registries take 2 kB."""
 
 _header = lazy_pattern(rb"[\w-]*(?:\\{0,3}[\"'`]\]?)?[ \t]*(?:=>?|:)[ \t]*(?P<open>(?:[bBrRuUfF]{0,2}\\{0,3}[\"'`])?)")
 _scheme = lazy_pattern(rb"(?P<scheme>[A-Za-z][\w-]{1,30})[ \t]+(?P<value>[^\s\"'`\\]+)")
@@ -58,11 +60,13 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange
             if is_nothing(value) or is_sample(value)
             else SecretRange(m.end(), pair.start("value") + len(value), None, pair.end() < len(data))
         )
-    run = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    run = _bare.match(data, m.end(), m.end() + JUDGED_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
     if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
         return None
-    return SecretRange(m.end(), m.end() + len(value), None, run is not None and run.end() < len(data))
+    whole = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
+    assert whole is not None
+    return SecretRange(m.end(), m.end() + len(whole.group().rstrip(b",;)}].")), None, whole.end() < len(data))
 
 
 _credential_run = lazy_pattern(rb"[\w.~+/%-]+=*")
@@ -78,7 +82,7 @@ def _bearer(data: bytes, floor: int, start: int, end: int) -> SecretRange | None
 
 
 def _basic(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
-    run = _credential_run.match(data, start)
+    run = _credential_run.match(data, start, start + JUDGED_BYTES)
     if run is None:
         return None
     try:
@@ -86,7 +90,8 @@ def _basic(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     except binascii.Error:
         return None
     is_pair = b":" in pair and all(byte >= 32 for byte in pair)
-    return SecretRange(start, run.end()) if is_pair else None
+    whole = _credential_run.match(data, start) if is_pair else None
+    return SecretRange(start, whole.end()) if whole else None
 
 
 def _cookie(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
@@ -109,7 +114,7 @@ _port = lazy_pattern(rb"[0-9]{1,5}(?:[/?#]|\Z)")
 
 def _url_password(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     user = _user.match(data, start)
-    run = _authority.match(data, user.end(), user.end() + MAX_VALUE_BYTES) if user else None
+    run = _authority.match(data, user.end(), user.end() + MAX_AUTHORITY_BYTES) if user else None
     if user is None or run is None:
         return None
     text, begin = run.group(), user.end()
@@ -330,9 +335,9 @@ WIRE_RULES: tuple[SecretRule, ...] = (
     SecretRule(
         "pgpass-password",
         ".pgpass: host:port:database:user:password",
-        r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
+        r"(?:\A|[\n\x00]|\\n)[\w.*-]{1,255}:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
         check=_bare_word,
-        unfinished=r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s\"'`\\]*",
+        unfinished=r"(?:\A|[\n\x00]|\\n)[\w.*-]{1,255}:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s\"'`\\]*",
     ),
     SecretRule(
         "netrc-password",
