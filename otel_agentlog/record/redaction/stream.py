@@ -7,7 +7,8 @@
 
 The joined output is what `Redactor.text` returns for the whole text, for any cut into pieces. Held back is only what could
 still become a secret: the unfinished word, a name such as ``password:`` with its value, a header up to the end of its
-line, a key block up to its end, and the unfinished line if there are patterns of the user's own.
+line, a key block up to its end, and the unfinished line if there are patterns of the user's own; and where that is more than
+1 KB, up to a sixteenth more within a line.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ HOLD_BYTES = 16_384
 
 _KEPT_BYTES = 1024
 """Still held back when text is released for its size: no rule needs more than that to match."""
+
+_MUCH_HELD_BYTES = 1024
+"""Where more is held back, it is looked at again when a line ends or a sixteenth has come: each look searches all of it."""
 
 _rest_of_word = lazy_pattern(rb"[^\s\"'`<>]*")
 _rest_of_quoted = lazy_pattern(rb"[^\n\"'`]*")
@@ -46,7 +50,7 @@ class StreamGuard:
 
     def _restart(self) -> None:
         self._data = b""
-        self._floor = self._at = 0
+        self._floor = self._at = self._unseen = 0
 
     @property
     def held(self) -> int:
@@ -79,6 +83,10 @@ class StreamGuard:
 
     def _advance(self, new: bytes, *, last: bool) -> bytes:
         self._data += self._without_rest(new)
+        self._unseen += len(new)
+        if not last and _MUCH_HELD_BYTES < self.held <= HOLD_BYTES and self._unseen * 16 < self.held and b"\n" not in new:
+            return b""
+        self._unseen = 0
         out = bytearray()
         while True:
             # One byte of what was released may belong to a match: the separator in front of it.

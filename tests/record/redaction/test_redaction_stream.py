@@ -236,3 +236,22 @@ def test_a_process_ends_as_it_wants_while_daemon_threads_redact() -> None:
     for _ in range(4):
         done = subprocess.run([sys.executable, "-c", EXITING], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", ["RAPIDAPI_KEY=sw", "authorization: ", "Client(api_key=byt"])
+def test_what_is_held_is_not_searched_with_each_piece(unit: str) -> None:
+    """Much that is held is looked at again when a sixteenth has come, or a line has ended; nothing is shown too early."""
+    searches = 0
+
+    class Counting(Redactor):
+        def next_hit(self, data: bytes, floor: int, position: int) -> Hit | None:
+            nonlocal searches
+            searches += 1
+            return super().next_hit(data, floor, position)
+
+    guard, text = StreamGuard(Counting()), unit * (12_000 // len(unit))
+    out = "".join(guard.feed(text[at : at + 10]) for at in range(0, len(text), 10))
+
+    assert guard.held > 11_000
+    assert searches < 250
+    assert out + guard.feed("\n") + guard.flush() == REDACTOR.text(text + "\n")[0]
