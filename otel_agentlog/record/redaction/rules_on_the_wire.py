@@ -337,7 +337,7 @@ WIRE_RULES: tuple[SecretRule, ...] = (
         ".pgpass: host:port:database:user:password",
         r"(?:\A|[\n\x00]|\\n)[\w.*-]{1,255}:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:(?P<secret>[^\s:\"'`\\]{4})",
         check=_bare_word,
-        unfinished=r"(?:\A|[\n\x00]|\\n)[\w.*-]{1,255}:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s\"'`\\]*",
+        unfinished=r"(?:\A|[\n\x00]|\\n)[\w.*-]+:(?:[0-9]{2,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s\"'`\\]*",
     ),
     SecretRule(
         "netrc-password",
