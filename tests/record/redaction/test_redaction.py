@@ -299,9 +299,12 @@ def test_time_grows_with_the_size_of_the_text(unit: str) -> None:
     The first ones, of less than 4 ms, say more of the machine than of the text.
     """
     _seconds(unit, 8_000)
-    short, long = (min(_seconds(unit, size) for _ in range(2)) for size in (8_000, 64_000))
-
-    assert long < 20 * max(short, 0.004)
+    rounds: list[tuple[float, float]] = []
+    for _ in range(5):  # a machine may be slow for a while
+        rounds.append((_seconds(unit, 8_000), _seconds(unit, 64_000)))
+        if any(long < 20 * max(0.004, short) for short, long in rounds):
+            return
+    raise AssertionError(f"seconds for 8 and 64 KB: {rounds}")
 
 
 @pytest.mark.parametrize("size", [1_000, 1_024, 1_025, 3_000, 60_000])
