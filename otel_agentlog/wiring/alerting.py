@@ -41,7 +41,7 @@ _lock = threading.RLock()
 _callbacks: list[Callback] = []
 _thresholds: dict[str, Any] = {}
 _evaluators: weakref.WeakKeyDictionary[Wired, Alerting] = weakref.WeakKeyDictionary()
-"""Of what one `configure` put together, what evaluates it, if somebody called for alerts."""
+"""Of what one `configure` put together, what evaluates it, if alerts were called for."""
 
 
 def set_alert_threshold(name: str, value: float | Mapping[str, Any] | bool) -> None:
@@ -124,7 +124,7 @@ def stop_alerting(wired: Wired) -> None:
 
 
 def _evaluator() -> Alerting | None:
-    """That of what is in use; it begins now where `configure` did not, as nobody had called for alerts by then."""
+    """That of what is in use; it begins now where `configure` did not, as alerts had not been called for by then."""
     wired = in_use()
     if wired is not None and wired not in _evaluators:
         alerting_by(wired.settings.alerts)(wired)

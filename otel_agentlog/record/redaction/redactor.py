@@ -105,15 +105,13 @@ class Redactor:
 
     def finds_none_in(self, texts: Sequence[str]) -> bool:
         """The same for texts of any length, the long ones each on its own. Raises `UnicodeEncodeError` for lone surrogates."""
-        short = [text for text in texts if len(text) <= LONG_BYTES]
+        short, long = _by_length(texts)
         if short and not self.finds_none("\0".join(short).encode()):
             return False
-        for text in texts:
-            if len(text) > LONG_BYTES:
-                data = text.encode()
-                engines = [engine.for_text(data) for engine in self._engines]
-                if any(engine.next_candidate(data, 0, Budget(len(data))) is not None for engine in engines):
-                    return False
+        for data in map(str.encode, long):
+            engines = [engine.for_text(data) for engine in self._engines]
+            if any(engine.next_candidate(data, 0, Budget(len(data))) is not None for engine in engines):
+                return False
         return True
 
     def text(self, text: str) -> tuple[str, int]:
@@ -173,9 +171,7 @@ class Redactor:
 
     def changes(self, texts: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The results of `text` for those texts that hold secrets. Raises `UnicodeEncodeError` where one has a lone surrogate."""
-        long = dict.fromkeys(text for text in texts if len(text) > LONG_BYTES)
-        if long:
-            texts = [text for text in texts if len(text) <= LONG_BYTES]
+        texts, long = _by_length(texts)
         data = "\0".join(texts).encode()
         candidates: set[int] = set()
         for engine in self._engines:
@@ -216,6 +212,12 @@ class Redactor:
         if self._allowed and value.decode("utf-8", "replace") in self._allowed:
             return True
         return self._allowed_patterns is not None and not self._allowed_patterns.finds_none(value)
+
+
+def _by_length(texts: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """The texts that are searched together, and the long ones, each of which is searched once and on its own."""
+    long = list(dict.fromkeys(text for text in texts if len(text) > LONG_BYTES))
+    return [text for text in texts if len(text) <= LONG_BYTES] if long else texts, long
 
 
 def _candidates(engine: Engine, data: bytes, texts: Sequence[str], first: int, budget: Budget) -> Iterator[int]:

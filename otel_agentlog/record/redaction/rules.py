@@ -96,7 +96,8 @@ def loosened(pattern: str) -> str:
     return pattern if r"\Q" in pattern else _parts_and_counts.sub(_loose, pattern)
 
 
-_parts_and_counts = re.compile(r"\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]|\{(\d+)(,?)(\d*)\}", re.DOTALL)
+_ESCAPE_OR_CLASS = r"\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]"
+_parts_and_counts = re.compile(_ESCAPE_OR_CLASS + r"|\{(\d+)(,?)(\d*)\}", re.DOTALL)
 _COUNTED = 12
 
 
@@ -137,8 +138,7 @@ def may_match(pattern: str, letters: frozenset[str]) -> bool:
 _no_literals = re.compile(r"\\Q|\(\?[a-zA-Z-]+\)")
 """Quoted text, and flags that hold from here on."""
 _parts = re.compile(
-    r"\\[xpP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:[^\]]*:\]|[^\]\\])*\]"
-    r"|(?P<opens>\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?)|(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)|.",
+    _ESCAPE_OR_CLASS + r"|(?P<opens>\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?)|(?P<times>(?:[*+?]|\{\d+(?:,\d*)?\})\??)|.",
     re.DOTALL,
 )
 

@@ -6,9 +6,11 @@ All functions take UTF-8 bytes and are linear in their length.
 from __future__ import annotations
 
 import base64
+import re
 
 from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.redaction.key_rules import KeyRule
+from otel_agentlog.record.redaction.rules import JUDGED_BYTES
 
 _LETTER = lazy_pattern(rb"[A-Za-z]")
 _DIGIT = lazy_pattern(rb"[0-9]")
@@ -179,6 +181,11 @@ def cut_at_next_pair(value: bytes) -> bytes:
     while value.endswith(_CLOSING, 0, end):
         end -= next(len(sign) for sign in _CLOSING if value.endswith(sign, 0, end))
     return value[:end]
+
+
+def whole_run(pattern: re.Pattern[bytes], data: bytes, run: re.Match[bytes], limit: int) -> re.Match[bytes]:
+    """A run that was judged by its first `JUDGED_BYTES`, to its end; at most up to ``limit``."""
+    return run if len(run.group()) < JUDGED_BYTES else pattern.match(data, run.start(), limit) or run
 
 
 def quoted_end(data: bytes, start: int, opening: bytes, limit: int) -> tuple[int, bool]:

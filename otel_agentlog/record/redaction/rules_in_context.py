@@ -25,6 +25,7 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_credential,
     looks_like_password,
     quoted_end,
+    whole_run,
 )
 
 KeyLookup: TypeAlias = Callable[[str], KeyRule | None]
@@ -166,9 +167,8 @@ def _unquoted(data: bytes, m: re.Match[bytes], begin: int, floor: int, rule: Key
         return None
     if not _is_value(data, m, begin, floor, run, value):
         return None
-    if len(run.group()) == JUDGED_BYTES and (run := _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)):
-        value = cut_at_next_pair(run.group())
-    return SecretRange(run.start(), run.start() + len(value), rule.name)
+    whole = whole_run(_bare, data, run, m.end() + MAX_VALUE_BYTES)
+    return SecretRange(run.start(), run.start() + len(cut_at_next_pair(whole.group())), rule.name)
 
 
 def _is_value(data: bytes, m: re.Match[bytes], begin: int, floor: int, run: re.Match[bytes], value: bytes) -> bool:

@@ -20,6 +20,7 @@ from otel_agentlog.record.redaction.rules_by_value import (
     looks_like_credential,
     looks_like_password,
     quoted_end,
+    whole_run,
 )
 
 MAX_BLOCK_BYTES = 12288
@@ -62,10 +63,9 @@ def _authorization(data: bytes, floor: int, start: int, end: int) -> SecretRange
         )
     run = _bare.match(data, m.end(), m.end() + JUDGED_BYTES)
     value = run.group().rstrip(b",;)}].") if run else b""
-    if is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
+    if run is None or is_nothing(value) or looks_like_code(value) or not (looks_like_password(value) and len(value) >= 8):
         return None
-    whole = _bare.match(data, m.end(), m.end() + MAX_VALUE_BYTES)
-    assert whole is not None
+    whole = whole_run(_bare, data, run, m.end() + MAX_VALUE_BYTES)
     return SecretRange(m.end(), m.end() + len(whole.group().rstrip(b",;)}].")), None, whole.end() < len(data))
 
 
@@ -90,8 +90,7 @@ def _basic(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:
     except binascii.Error:
         return None
     is_pair = b":" in pair and all(byte >= 32 for byte in pair)
-    whole = _credential_run.match(data, start) if is_pair else None
-    return SecretRange(start, whole.end()) if whole else None
+    return SecretRange(start, whole_run(_credential_run, data, run, len(data)).end()) if is_pair else None
 
 
 def _cookie(data: bytes, floor: int, start: int, end: int) -> SecretRange | None:

@@ -158,9 +158,13 @@ class Cleaner:
         joined, redactor = "\0".join(texts), self._redactor
         if len(joined) > self._most_plain:
             return False
-        data = joined.encode()  # also where nothing is searched for: it raises where there is a lone surrogate
-        if redactor is not None and not (redactor.finds_none(data) if len(data) <= LONG_BYTES else redactor.finds_none_in(texts)):
-            return False
+        if redactor is not None and len(joined) > LONG_BYTES:
+            if not redactor.finds_none_in(texts):
+                return False
+        else:
+            data = joined.encode()  # also where nothing is searched for: it raises where there is a lone surrogate
+            if redactor is not None and not redactor.finds_none(data):
+                return False
         if redactor is not None and redactor.asks_for_edges and not all(redactor.finds_none(text.encode()) for text in texts):
             return False
         # Not each time: to remember texts that do not come again costs more than it gives.

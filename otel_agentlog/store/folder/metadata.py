@@ -43,6 +43,7 @@ _DOCUMENT_KEYS = _NO_METADATA.keys()
 
 MAX_METADATA_BYTES = 1 << 20
 USUAL_METADATA_BYTES = 1 << 14
+"""What is read first: for a buffer of the most there may be the kernel maps memory, and takes it back."""
 
 
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def read_metadata(directory: Descriptor) -> dict[str, Any]:
         try:
             data = os.read(fd, USUAL_METADATA_BYTES)
             if len(data) == USUAL_METADATA_BYTES:
-                data += os.read(fd, MAX_METADATA_BYTES)
+                data += os.read(fd, MAX_METADATA_BYTES - USUAL_METADATA_BYTES)
             found = orjson.loads(data)
         finally:
             system.close(fd)

@@ -766,9 +766,9 @@ class TaskFolder:
         self._documents.change(changes)
         self._documents.owe(INPUT, document, only_new=not given)
         self._settle()
-        self._begun = changes, document
         if self._syncer.level is Level.GROUP:
             self._syncer.ask(self, METADATA, INPUT, FOLDER, ROOT)
+        self._begun = changes, document
 
     def finish(self, end: Line, payload: Mapping[str, Any] | None) -> None:
         """Write ``04-final-result.json`` and the last state of ``metadata.json``, both soon on the disk. Raises `OSError`."""
