@@ -85,8 +85,6 @@ GUARDED = {
     "record/logs/line.py: place.ids =": "the place of one line",
     "record/recorder.py: envelope.line =": "an envelope of the caller's",
     "record/recorder.py: envelope.payload =": "an envelope of the caller's",
-    "store/delivery/tracker.py: added, self._added": "under the tracker's lock",
-    "store/delivery/tracker.py: changed, self._changed": "under the tracker's lock",
     "store/delivery/tracker.py: self._settled =": "under the tracker's lock",
     "store/folder/writer.py: next(iter(folder_names": "names that are made here",
     "wiring/alerting.py: record.sinks =": "under the lock of the alerts",

@@ -110,7 +110,7 @@ def may_be_at_work(writers: Sequence[Line], directory: Descriptor, lock: Lock, q
 def may_be_alive(process: Mapping[str, Any]) -> bool:
     """Whether the process of a process line, if it ran on this machine, may still be running."""
     pid = process.get("pid")
-    if type(pid) is not int or pid <= 0 or text(process, "host") != socket.gethostname():
+    if type(pid) is not int or not 0 < pid < 1 << 31 or text(process, "host") != socket.gethostname():
         return False
     try:
         began_s = system.process_began(pid)

@@ -27,10 +27,14 @@ def text(line: Mapping[str, Any], key: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+_MOST = 1e290
+"""What is a float in any unit, and in sum."""
+
+
 def number(line: Mapping[str, Any], key: str) -> float | None:
-    """Return an integer or float; truth values are none."""
+    """Return an integer or float; truth values are none, and so is what is no float once it is multiplied or added up."""
     value = line.get(key)
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) and -_MOST <= value <= _MOST else None
 
 
 def mapping(line: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -127,8 +127,8 @@ class Wired:
             self._cleaner, settings.processors, lambda: StreamGuard(self.redactor), private=settings.privacy, failed=failed
         )
         counts = Counts()
-        self.deliveries = DeliveryTracker(settings.reason_to_keep, failed, counts)
         self.process_lock = ProcessLock(settings.directory)
+        self.deliveries = DeliveryTracker(settings.reason_to_keep, failed, counts, self.process_lock)
         backlog = FolderBacklog(settings, self.deliveries, failed)
         with usable_variables():
             self.telemetry = Telemetry(
@@ -141,7 +141,7 @@ class Wired:
                 outlet=around.outlet,
             )
         backlog.signals = self.telemetry.sends
-        self.deliveries.later = self.telemetry.worker.at
+        self.deliveries.later = self.telemetry.worker.write_at
         self._log = _application_log(settings)
         self.folders = self._folders(counts, failed)
         self.measuring = ResourceSampler(settings.resource_interval_s, failed) if settings.resource_interval_s else None

@@ -123,6 +123,12 @@ class SignalQueue:
         """Whether the collector is there. While it is not, memory is for what stands nowhere else."""
         return self.backoff.ready and (self.busy is None or self._clock() - self.busy.sent_at <= SLOW_S)
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether lines had better wait for the answer to the request under way: what is made of them may have no room."""
+        size_bytes = self._bytes + len(self._waiting) * ITEM_BYTES
+        return self.busy is not None and 2 * size_bytes > self._limits.item_bytes and self._is_taking
+
     def offer(self, batch: Batch) -> None:
         """Take a batch from a folder, or return it at once with `NOT_NOW`."""
         self._offered.append(batch)

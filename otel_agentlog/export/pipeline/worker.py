@@ -26,7 +26,7 @@ from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog._startup import dataclass
 from otel_agentlog.export.pipeline.bisect import Parts
 from otel_agentlog.export.pipeline.items import Item, ItemRef, LiveDeliveryObserver
-from otel_agentlog.export.pipeline.signal_queue import Batch, QueueLimits, SignalQueue
+from otel_agentlog.export.pipeline.signal_queue import SLOW_S, Batch, QueueLimits, SignalQueue
 from otel_agentlog.export.pipeline.workers import SendWorkers, Work, WorkerThread
 from otel_agentlog.export.transport.result import SendResult, Verdict
 from otel_agentlog.export.transport.senders import Sender
@@ -183,6 +183,7 @@ class DeliveryWorker:
         """Whether more was recorded than was worked on in one turn."""
         self._queues = {signal: SignalQueue(signal, self._limits, self._observer, self._dropped) for signal in self._signals}
         self._flushes = Flushes(self._flushers, self._inbox.put)
+        self._writer = WorkerThread("agentlog-receipts")
         self._timers: list[tuple[float, Work]] = []
 
     def renew_after_fork(self) -> None:
@@ -283,6 +284,14 @@ class DeliveryWorker:
         if not self._stopping:
             self._push(lambda: self._timers.append((due, work)))
 
+    def write_at(self, delay_s: float, work: Work) -> None:
+        """Do something that writes files on a thread that is for that, after a delay in seconds."""
+        writer = self._writer
+        if delay_s > 0:
+            self.at(delay_s, lambda: writer.do(work))
+        elif not self._stopping:
+            writer.do(work)
+
     @property
     def ready(self) -> bool:
         """Whether any collector may be tried now."""
@@ -378,7 +387,7 @@ class DeliveryWorker:
         if message is _END:
             return False
         # All that was recorded before a flush was asked for is done before it.
-        self._take(self._recorded.qsize() if isinstance(message, Flush) else TAKEN_AT_ONCE)
+        self._take(self._recorded.qsize() if isinstance(message, Flush) else 0 if self._must_wait else TAKEN_AT_ONCE)
         self._try(self.on_taken)
         # Each on its own: one that fails must not keep the others from being done.
         if message is not None:
@@ -400,7 +409,7 @@ class DeliveryWorker:
         if any(queue.busy is not None for queue in self._queues.values()):
             wake_at = min(wake_at, time.monotonic() + STUCK_S)
         if self._is_behind:
-            return self._message(0.0)
+            return self._message(min(wake_at, time.monotonic() + SLOW_S) if self._must_wait else 0.0)
         # A record from here on wakes the thread; what came before is seen.
         self._asleep = True
         if self._recorded.empty():
@@ -415,6 +424,11 @@ class DeliveryWorker:
         message = self._message(min(wake_at, time.monotonic() + gather_s))
         self._gathers = False
         return message
+
+    @property
+    def _must_wait(self) -> bool:
+        """Whether what is recorded waits as lines: they take less memory than what is made of them, and more of them fit."""
+        return any(queue.is_half_full for queue in self._queues.values())
 
     def _message(self, wake_at: float) -> _Message | None:
         """The next message that comes until this moment."""
@@ -495,6 +509,7 @@ class DeliveryWorker:
             queue.stop()
         self._flushes.stop()
         self._sending.stop()
+        self._writer.stop()
         self._release_callers()
 
     def _release_callers(self) -> None:

@@ -2,6 +2,9 @@
 
 Items of a running process may be in its memory or under way, so other processes do not send them. The lock ends with the process,
 however that ends, and reuse of process ids does not matter.
+
+The file has what collectors acknowledged and the ledgers of tasks do not have yet: one ``write()`` for a batch, which may be of
+hundreds of tasks. Whoever finds that the process has died brings it into the ledgers. Its form is in ``docs/format.md``.
 """
 
 from __future__ import annotations
@@ -10,22 +13,31 @@ import os
 import re
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog._startup import lazy_pattern
+from otel_agentlog.store.delivery.item_set import ItemSet, Json
+from otel_agentlog.store.delivery.ledger import note
 from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
+from otel_agentlog.store.folder.lines import parse_object
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.metadata import open_root
+from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.lines import encode
 
 PREFIX = ".courier-"
 """Prefix of these files' names, in the root beside the tasks."""
 
 SWEEP_AFTER_S = 3600.0
 """Age, in seconds, from which on a file is checked by `sweep`: one that was just made may not be locked yet."""
+
+MAX_NOTED_BYTES = 16 * 1024 * 1024
+"""What is read of the file of a dead process; a damaged one must not cost memory."""
 
 _NAME = lazy_pattern(r"[0-9a-f]{16}", re.ASCII)
 
@@ -42,6 +54,8 @@ class ProcessLock:
         """In the child of a fork: it is another process, with a lock of its own."""
         self._name = ""
         self._file: Descriptor | None = None
+        self.noted_bytes = 0
+        """Size of what is noted in the file."""
         self._taking = threading.RLock()
 
     def name(self) -> str | None:
@@ -61,13 +75,46 @@ class ProcessLock:
         lock_exclusively(file)
         self._name, self._file = name, file
 
+    def note(self, acked: Mapping[str, Json]) -> bool:
+        """Note what was acknowledged, by path of the task's folder; whether that could be done."""
+        root = os.fspath(self._root)
+        names = {os.path.basename(home): items for home, items in acked.items() if os.path.dirname(home) == root}
+        with self._taking:
+            return len(names) == len(acked) and self._write(encode({"acked": names}), self.noted_bytes)
+
+    def forget(self, noted_bytes: int, acked: Mapping[str, Json]) -> None:
+        """The ledgers have what was noted so far, but for what is given; nothing happens if more than ``noted_bytes`` was."""
+        with self._taking:
+            if noted_bytes and noted_bytes == self.noted_bytes:
+                self.noted_bytes = 0
+                if acked:
+                    self.note(acked)
+                if self._file is not None:
+                    try:
+                        # What a kill leaves behind the new line is true, too.
+                        os.truncate(self._file.fd, self.noted_bytes)
+                    except OSError:
+                        raise_interrupt()
+
+    def _write(self, line: bytes, at: int) -> bool:
+        if self._file is None:
+            return False
+        try:
+            done = system.pwrite(self._file.fd, line, at) == len(line)
+        except OSError:
+            raise_interrupt()
+            return False
+        self.noted_bytes = at + len(line) if done else at
+        return done
+
     def release(self) -> None:
-        """Give the lock up: this process delivers nothing any more."""
+        """Give the lock up: this process delivers nothing any more. What is still noted is for whoever comes next."""
         with self._taking:
             file, name = self._file, self._name
             self._file = None
         if file is not None:
-            _remove(self._root, name)
+            if not self.noted_bytes:
+                _remove(self._root, name)
             file.close()
 
     @staticmethod
@@ -90,7 +137,7 @@ def _names(root: Path, oldest_s: float) -> list[str]:
 
 
 def is_running(root: Path, name: str) -> bool:
-    """Whether the process of that name still runs. Removes its file if not."""
+    """Whether the process of that name still runs. If not, what it noted goes into the ledgers, and its file away."""
     if _NAME.fullmatch(name) is None:
         return False
     try:
@@ -102,8 +149,30 @@ def is_running(root: Path, name: str) -> bool:
     if lock_exclusively(file) is Lock.TAKEN:
         return True
     # No process will use this name again.
+    _bring_into_ledgers(root, file)
     _remove(root, name)
     return False
+
+
+def _bring_into_ledgers(root: Path, file: Descriptor) -> None:
+    acked: dict[str, ItemSet] = {}
+    try:
+        noted = system.pread(file.fd, MAX_NOTED_BYTES, 0)
+    except OSError:
+        raise_interrupt()
+        return
+    for data in noted.splitlines():
+        # The last one may be cut.
+        line = parse_object(data)
+        for name, items in mapping(line if isinstance(line, dict) else {}, "acked").items():
+            if name and name == os.path.basename(name) and not name.startswith("."):
+                acked.setdefault(name, ItemSet()).update(items)
+    for name, found in acked.items():
+        try:
+            if found:
+                note(root / name, acked=found)
+        except (OSError, ValueError):  # a name that no file can have
+            raise_interrupt()  # it is sent again
 
 
 def _remove(root: Path, name: str) -> None:

@@ -1,6 +1,10 @@
 """The delivery of everything that this process recorded: which items were delivered, rejected, or are left in their folders.
 
-The senders report; each task's ledger is written at once, the counts in its ``metadata.json`` at most every `COUNTS_INTERVAL_S`.
+The senders report. What was acknowledged is noted for a whole batch in the file of the process's lock, at once; what was dropped,
+in the ledger of its task. Ledgers and the counts in ``metadata.json`` follow at once where a task is complete, else every
+`INTERVAL_S`, written by another thread: a batch may be of hundreds of tasks, and each call of the system may have to wait for the
+interpreter's lock, while lines wait to be sent.
+
 Items are known by the ``event_id`` of their line and their kind; ``home`` is the path of the folder they were written to. No
 `TaskFolder` is held here but until its counts are written: what is remembered of a task is a few numbers, and that of a bounded
 number of tasks.
@@ -17,11 +21,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from otel_agentlog._interrupts import first_of, raise_interrupt
+from otel_agentlog._interrupts import Turn, first_of, raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.ledger import SAMPLED, add_counts, note
 from otel_agentlog.store.delivery.left import LeftItems
+from otel_agentlog.store.delivery.process_lock import ProcessLock
 from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.locks import lock_shared
 from otel_agentlog.store.folder.reader import TaskReader
@@ -32,18 +37,27 @@ from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.records import signal_of
 
-COUNTS_INTERVAL_S = 1.0
-"""How often, in seconds, the counts in a task's ``metadata.json`` follow the ledger."""
+INTERVAL_S = 1.0
+"""How often, in seconds, the files of tasks at work follow what was acknowledged."""
+
+WORK_SHARE = 4
+"""They follow less often where writing them takes more than this part of the time."""
+
+WRITE_WAIT_S = 1.0
+"""Longest time, in seconds, that `DeliveryTracker.write` waits for another thread that writes files of one task."""
 
 ASIDE_S = 300.0
 """How long, in seconds, an item that a collector failed over waits before it is sent again."""
 
 MAX_TASKS = 1_000
-"""Tasks that one thing is remembered of at a time: counts to be written, items that the sampler left out, what was decided, items
-set aside."""
+"""Tasks that one thing is remembered of at a time: what is to be written, items that the sampler left out, what was decided,
+items set aside."""
 
 Keep = Callable[["str | None", "float | None", "float | None"], "str | None"]
 """Outcome, seconds and US dollars of a task → why it is sent although the sampler left it out; ``None`` if it is not."""
+
+
+_NEVER = float("inf")
 
 
 class DeliveryItem(Protocol):
@@ -57,14 +71,52 @@ class DeliveryItem(Protocol):
     def kind(self) -> str: ...
 
 
+class _Owed:
+    """What is to be written into the folder of one task."""
+
+    __slots__ = ("acked", "added", "folders")
+
+    def __init__(self) -> None:
+        self.acked = ItemSet()
+        """What was acknowledged, for the ledger."""
+        self.folders: set[TaskFolder] = set()
+        """Whose counts ``metadata.json`` is to follow."""
+        self.added: dict[str, int] = {}
+        """What is to be added there, of writers whose `TaskFolder` is gone."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this may be the last that happens to the task, and to this process."""
+        return bool(self.folders) and all(folder.ended and not folder.pending for folder in self.folders)
+
+    def write(self, home: str) -> None:
+        """Write it. Raises `OSError`; what was not written is lost, but for the counts of a `TaskFolder`."""
+        if self.acked:
+            note(Path(home), acked=self.acked)
+        for folder in self.folders:
+            # A task that was deleted meanwhile must not come back for its counts.
+            if os.path.isdir(folder.location):
+                folder.verify(wait_s=0.0)
+                folder.write_delivery()
+        if self.added:
+            _add(home, self.added)
+
+
 class DeliveryTracker:
     """Counts what becomes of the items of one process. Called by the threads that send."""
 
-    def __init__(self, keep: Keep, failed: Callable[[str, BaseException], None], counts: Counts | None = None) -> None:
-        """``counts`` are those of the sink that keeps the lines."""
+    def __init__(
+        self,
+        keep: Keep,
+        failed: Callable[[str, BaseException], None],
+        counts: Counts | None = None,
+        process_lock: ProcessLock | None = None,
+    ) -> None:
+        """``counts`` are those of the sink that keeps the lines. Without a ``process_lock`` all is noted in ledgers at once."""
         self._keep, self._failed, self._counts = keep, failed, counts or Counts()
+        self._process_lock = process_lock
         self.later: Callable[[float, Callable[[], None]], object] = lambda delay_s, work: None
-        """Has something done after so many seconds."""
+        """Has files written after so many seconds."""
         self.renew_after_fork()
         after_fork_in_child(self.renew_after_fork)
 
@@ -72,10 +124,8 @@ class DeliveryTracker:
         """In the child of a fork: the parent delivers and counts what it recorded."""
         self._lock = threading.RLock()
         """Never held while a file is written."""
-        self._changed: set[TaskFolder] = set()
-        """Folders whose ``metadata.json`` is to follow; never more than `MAX_TASKS`."""
-        self._added: dict[str, dict[str, int]] = {}
-        """What is to be added to ``metadata.json`` of folders that nothing else uses any more, by path."""
+        self._owed: dict[str, _Owed] = {}
+        """By path of the folder, that which waits longest first."""
         self._settled: dict[str, ItemSet] = {}
         """What was delivered or dropped, by writer: a ledger may be deleted, or not be written."""
         self._most_settled = 64
@@ -84,28 +134,40 @@ class DeliveryTracker:
         """With the time, on the monotonic clock, from which on they are sent again."""
         self._unsampled: dict[str, ItemSet] = {}
         self._decided: dict[str, bool] = {}
-        self._written_at = 0.0
-        self._is_planned = False
-        """Whether a later `write` is planned."""
+        self._due_at = 0.0
+        """When files of tasks at work are to be written, on the monotonic clock."""
+        self._planned_at = _NEVER
+        """For when the next writing is planned."""
+        self._turn = Turn()
+        """Of the thread that writes files of one task."""
 
     # -- results of sending -----------------------------------------------------------------------------------------------
 
     def delivered(self, items: Sequence[DeliveryItem], rejected: int, message: str) -> None:
         """A collector took the items, except ``rejected`` of them; the protocol does not carry which."""
-        for home, found in _by_home(items):
-            count = len(found)
-            here = min(rejected, count)
+        homes = _by_home(items)
+        for home, found in homes.items():
+            here = min(rejected, len(found))
             rejected -= here
             with _settling(found):
-                self._note(home, acked=found, rejected=here, message=message if here else "")
+                if here:
+                    self._note(home, acked=found, rejected=here, message=message)
+                else:
+                    with self._lock:
+                        self._owed_to(home).acked.merge(found)
                 self._count(home, found, dropped=here)
-        self.write(only_if_due=True)
+        lock = self._process_lock
+        if lock is None or not lock.note({home: found.as_json() for home, found in homes.items()}):
+            for home in homes:
+                self._note_owed(home)
+        self._plan(homes)
 
     def rejected(self, items: Sequence[DeliveryItem], reason: str, message: str) -> None:
         """No collector will take the items."""
-        for home, found in _by_home(items):
+        homes = _by_home(items)
+        for home, found in homes.items():
             self._drop(home, found, reason, message)
-        self.write(only_if_due=True)
+        self._plan(homes)
 
     def left(self, items: Sequence[DeliveryItem]) -> None:
         """The items wait in their folders, to be sent from there."""
@@ -118,7 +180,7 @@ class DeliveryTracker:
         """A collector failed over the items: they wait in their folders for `ASIDE_S`, or until too many others do."""
         due = time.monotonic() + ASIDE_S
         with self._lock:
-            self._aside.extend((due, home, found) for home, found in _by_home(items))
+            self._aside.extend((due, home, found) for home, found in _by_home(items).items())
             while len(self._aside) > MAX_TASKS:
                 _, home, found = self._aside.popleft()
                 self._left.items_of(home).merge(found)
@@ -139,7 +201,7 @@ class DeliveryTracker:
                 self._add(home, settled(ranges, here, self._counts.lost(tag)))
             else:
                 folder.settled(ranges, dropped=here)
-                self._change(folder)
+                self._change(home, folder)
                 self._settle(tag, items)
 
     def _settle(self, tag: str, items: ItemSet) -> None:
@@ -161,17 +223,24 @@ class DeliveryTracker:
                 self._counts.lose(tag, lost)
             else:
                 folder.missing(ranges)
-                self._change(folder)
+                self._change(home, folder)
 
-    def _change(self, folder: TaskFolder) -> None:
+    def _owed_to(self, home: str) -> _Owed:
+        """What is to be written there; under the lock."""
+        owed = self._owed.get(home)
+        if owed is None:
+            owed = self._owed[home] = _Owed()
+        return owed
+
+    def _change(self, home: str, folder: TaskFolder) -> None:
         with self._lock:
-            self._changed.add(folder)
+            self._owed_to(home).folders.add(folder)
 
     def _add(self, home: str, added: Mapping[str, int]) -> None:
         """Count in a folder that nothing uses any more."""
         self._counts.add(**added)
         with self._lock:
-            counts = self._added.setdefault(home, {})
+            counts = self._owed_to(home).added
             for key, count in added.items():
                 counts[key] = counts.get(key, 0) + count
 
@@ -186,6 +255,15 @@ class DeliveryTracker:
             for kind, record in complete(TaskReader(home.path))
         )
 
+    def _note_owed(self, home: str) -> None:
+        with self._lock:
+            owed = self._owed.get(home)
+            acked = ItemSet() if owed is None else owed.acked
+            if owed is not None:
+                owed.acked = ItemSet()
+        if acked:
+            self._note(home, acked=acked)
+
     def _note(self, home: str, **keys: Any) -> None:
         try:
             note(Path(home), **keys)
@@ -197,7 +275,7 @@ class DeliveryTracker:
 
     def unsampled(self, items: Sequence[DeliveryItem]) -> None:
         """The sampler left the items out; whether that stays so is decided when the task ends."""
-        for home, found in _by_home(items):
+        for home, found in _by_home(items).items():
             kept = self._decided.get(home)
             if kept is None:
                 with self._lock:
@@ -269,51 +347,63 @@ class DeliveryTracker:
 
     # -- writing ----------------------------------------------------------------------------------------------------------
 
-    def write(self, *, only_if_due: bool = False, until: float = float("inf")) -> None:
-        """Bring ``metadata.json`` of the tasks with changed counts up to date.
+    def write(self, *, until: float = _NEVER) -> None:
+        """Bring ledgers and ``metadata.json`` up to date.
 
-        With ``only_if_due`` those of tasks that are not complete follow after a moment. What there is no time for before
-        ``until`` (monotonic) is left to the next call, or to the next sending from the folder.
+        What there is no time for before ``until`` (monotonic) is left to the next call, or to the next sending from the folder.
         """
+        self._write(list(self._owed), until)
+        self._forget_noted(until)
+
+    def _forget_noted(self, until: float) -> None:
+        """Shorten the file of the process's lock to what is not in the ledgers yet."""
+        lock = self._process_lock
+        # Another thread may have begun with one.
+        with self._turn.taken(max(0.0, min(WRITE_WAIT_S, until - time.monotonic()))) as is_ours:
+            if lock is not None and lock.noted_bytes and is_ours:
+                noted_bytes = lock.noted_bytes
+                with self._lock:
+                    acked = {home: owed.acked.as_json() for home, owed in self._owed.items() if owed.acked}
+                lock.forget(noted_bytes, acked)
+
+    def _plan(self, homes: Iterable[str] = ()) -> None:
+        """Have files written: now if one of these tasks is complete, else when it is time to; here where too many wait."""
         with self._lock:
-            changed, self._changed = self._changed, set()
-            added, self._added = self._added, {}
-            is_due = len(changed) + len(added) >= MAX_TASKS or time.monotonic() - self._written_at >= COUNTS_INTERVAL_S
-            if only_if_due and not is_due:
-                # What is complete may be the last that happens to its task, and to this process.
-                complete = {home for home in changed if home.ended and not home.pending}
-                self._changed, self._added = changed - complete, added
-                changed, added = complete, {}
-            else:
-                self._written_at = time.monotonic()
-            planned = bool(self._changed or self._added) and not self._is_planned
-            self._is_planned = self._is_planned or planned
+            is_last = any(owed.is_last for home in homes if (owed := self._owed.get(home)) is not None)
+            at = 0.0 if is_last else self._due_at
+            planned = bool(self._owed) and at < self._planned_at
+            if planned:
+                self._planned_at = at
         if planned:
-            self.later(COUNTS_INTERVAL_S, self._write_later)
-        self._write(changed, added, until)
+            self.later(max(0.0, at - time.monotonic()), self._write_due)
+        while len(self._owed) > MAX_TASKS:
+            self._write(list(self._owed)[:1], _NEVER)
 
-    def _write_later(self) -> None:
-        self._is_planned = False
-        self.write()
+    def _write_due(self) -> None:
+        with self._lock:
+            self._planned_at, began = _NEVER, time.monotonic()
+            is_due = began >= self._due_at
+            homes = [home for home, owed in self._owed.items() if is_due or owed.is_last]
+        self._write(homes, _NEVER)
+        if is_due:
+            self._forget_noted(_NEVER)
+            now = time.monotonic()
+            self._due_at = now + max(INTERVAL_S, (WORK_SHARE - 1) * (now - began))
+        self._plan()
 
-    def _write(self, changed: set[TaskFolder], added: dict[str, dict[str, int]], until: float) -> None:
-        while (changed or added) and time.monotonic() < until:
+    def _write(self, homes: Iterable[str], until: float) -> None:
+        for home in homes:
+            if time.monotonic() >= until:
+                break
             try:
-                if changed:
-                    folder = changed.pop()
-                    # A task that was deleted meanwhile must not come back for its counts.
-                    if os.path.isdir(folder.location):
-                        folder.write_delivery()
-                else:
-                    _add(*added.popitem())
-            except OSError as error:
+                with self._turn.taken(WRITE_WAIT_S):
+                    with self._lock:
+                        owed = self._owed.pop(home, None)
+                    if owed is not None:
+                        owed.write(home)
+            except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything, and must not keep others from theirs
                 raise_interrupt()
                 self._failed("receipt", error)
-        with self._lock:
-            self._changed |= changed
-            for home, counts in added.items():
-                now = self._added.setdefault(home, {})
-                now.update({key: now.get(key, 0) + count for key, count in counts.items()})
 
 
 def _add(home: str, added: dict[str, int]) -> None:
@@ -348,7 +438,7 @@ def reason_to_keep(final: Line, keep: Keep) -> str | None:
     return keep(text(final, "outcome"), number(metrics, "duration_seconds"), number(metrics, "cost_usd"))
 
 
-def _by_home(items: Iterable[DeliveryItem]) -> list[tuple[str, ItemSet]]:
+def _by_home(items: Iterable[DeliveryItem]) -> dict[str, ItemSet]:
     ids: dict[tuple[str, str], list[str | None]] = {}
     for item in items:
         if (home := item.home) is not None:
@@ -356,4 +446,4 @@ def _by_home(items: Iterable[DeliveryItem]) -> list[tuple[str, ItemSet]]:
     homes: dict[str, ItemSet] = {}
     for (home, kind), event_ids in ids.items():
         homes.setdefault(home, ItemSet()).add_all(kind, event_ids)
-    return list(homes.items())
+    return homes

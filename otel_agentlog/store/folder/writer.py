@@ -665,9 +665,8 @@ class TaskFolder:
 
     @contextmanager
     def settling(self) -> Iterator[None]:
-        """While results of sending are noted and counted: what is there is known, and not counted meanwhile."""
+        """While results of sending are counted: what is there is not counted meanwhile."""
         with self._checking.taken(LOCK_WAIT_S):
-            self.verify(wait_s=0.0)
             yield
 
     def settled(self, ranges: Sequence[tuple[int, int]], *, dropped: int = 0) -> None:

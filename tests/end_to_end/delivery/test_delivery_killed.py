@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from otel_agentlog.store.folder.reader import list_tasks
 from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from otel_agentlog.view.cli import main as cli
@@ -16,7 +18,7 @@ from tests.support.delivered import receipts, received_ids, recorded_ids
 KILLS = 4
 BATCH = 16
 
-PROGRAM = f"""
+BEGIN = f"""
 import sys
 import otel_agentlog as agentlog
 agentlog.configure(
@@ -24,27 +26,46 @@ agentlog.configure(
     recover_on_start=False, catch_up_days=0,
 )
 log = agentlog.get_logger("killed")
+"""
+
+IN_TURN = """
 while True:
     with agentlog.task("t"), agentlog.step("s"):
         for line in range(20):
             log.info("at work", line=line)
 """
 
+AT_A_TIME = """
+import asyncio
+async def work():
+    while True:
+        with agentlog.task("t"), agentlog.step("s"):
+            for line in range(20):
+                log.info("at work", line=line)
+                await asyncio.sleep(0)
+async def together():
+    await asyncio.gather(*(work() for _ in range(50)))
+asyncio.run(together())
+"""
 
-def _run_and_kill(root: Path, receiver: OtlpReceiver, after: int) -> None:
+
+def _run_and_kill(program: str, root: Path, receiver: OtlpReceiver, after: int) -> None:
     env = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_METRICS_EXPORTER": "none"}
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(root)], env=env) as process:
+    with subprocess.Popen([sys.executable, "-c", BEGIN + program, str(root)], env=env) as process:
         before = len(receiver.spans()) + len(receiver.log_records())
         receiver.wait_for(lambda it: len(it.spans()) + len(it.log_records()) >= before + after, timeout_s=60)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
 
 
-def test_what_is_noted_has_arrived_and_what_is_not_arrives_again(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [IN_TURN, AT_A_TIME], ids=["one task", "fifty tasks"])
+def test_what_is_noted_has_arrived_and_what_is_not_arrives_again(
+    otlp_receiver: OtlpReceiver, tmp_path: Path, program: str
+) -> None:
     """Killed at any moment, several times: nothing is missing in the end, and few items came twice."""
     root = tmp_path / "tasks"
     for number in range(KILLS):
-        _run_and_kill(root, otlp_receiver, 50 + 37 * number)
+        _run_and_kill(program, root, otlp_receiver, 50 + 37 * number)
         noted = sum((task.metadata() or {}).get("delivery", {}).get("delivered", 0) for task in list_tasks(root))
         assert noted <= len(received_ids(otlp_receiver))
     assert cli.main(["recover", "--root", str(root)]) == 0

@@ -187,6 +187,9 @@ class Checker:
     @staticmethod
     def _names(spec: dict[str, Any], attributes: Plain) -> str:
         template = spec["name"]
+        if attributes.get("process.executable.name") == attributes.get("gen_ai.tool.name"):
+            # Ours (docs/conventions.md): "execute_tool git", not "execute_tool git git".
+            attributes = {key: value for key, value in attributes.items() if key != "process.executable.name"}
         refinements = spec.get("refinements")
         if refinements:
             command = "process.executable.name" in attributes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import shutil
 import sys
 import time
@@ -22,6 +23,9 @@ LONGEST_S = 10.0
 """Time of the processor that one command may take."""
 
 Pick = random.Random
+
+EXTREMES = (b"1e308", b"-1e308", b"1e303", b"1e999", b"9" * 400, b"9" * 18, b"-" + b"9" * 18)
+"""Numbers that are valid JSON and, times a thousand or a million, no float or no integer of 64 bits."""
 
 
 def _flip(data: bytes, pick: Pick) -> bytes:
@@ -53,7 +57,7 @@ def _shuffle(data: bytes, pick: Pick) -> bytes:
 
 
 def _swap_values(data: bytes, pick: Pick) -> bytes:
-    values = (b"null", b"-1", b"1e999", b'""', b"[]", b"{}", b"true", b'"\\u001b[31m"', b"9" * 400, b"[" * 300 + b"]" * 300)
+    values = (b"null", b"-1", *EXTREMES, b'""', b"[]", b"{}", b"true", b'"\\u001b[31m"', b"[" * 300 + b"]" * 300)
     parts = data.split(b",")
     for _ in range(pick.randint(1, 5)):
         at = pick.randrange(len(parts))
@@ -146,6 +150,19 @@ def test_every_command_bears_any_mutation(stories: Path, tmp_path_factory: pytes
     for file, before in others.items():
         assert file.read_bytes().startswith(before), (seed, file)
     shutil.rmtree(root.parent, ignore_errors=True)
+
+
+@pytest.mark.parametrize("extreme", EXTREMES, ids=["1e308", "-1e308", "1e303", "infinite", "400 digits", "18 digits", "less"])
+def test_every_command_bears_any_number(stories: Path, tmp_path: Path, extreme: bytes) -> None:
+    """All numbers of a task are this one, in all of its files."""
+    root = tmp_path / "tasks"
+    shutil.copytree(stories, root, ignore=shutil.ignore_patterns(".*"))
+    names = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
+    for file in (each for name in names[:-1] for each in (root / name).rglob("*") if each.is_file()):
+        file.write_bytes(re.sub(rb'(?<=":)-?[0-9.]+(?:e[-+]?[0-9]+)?(?=[,}])', lambda _: extreme, file.read_bytes()))
+    for name in names[:-1]:
+        for words in (each for found in commands(str(root / name), str(root / names[-1]), tmp_path).values() for each in found):
+            _run([*words, "--root", str(root), "--debug"], f"{name}: {' '.join(words)}")
 
 
 def _run(words: list[str], what: str) -> None:
