@@ -67,8 +67,14 @@ def raise_interrupt() -> None:
     Returns if the exception that is being handled came from that work.
     """
     error = sys.exc_info()[1]
-    if error is not None and (found := interrupt_in(error)) is not None:
-        raise found
+    found = None if error is None else interrupt_in(error)
+    if found is not None:
+        try:
+            raise found
+        finally:
+            # Else its traceback, which has this frame, would keep it alive until the garbage collector comes, and with it the
+            # generators of blocks that it left: what interrupts the end of one of those is lost.
+            del error, found
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -83,7 +89,10 @@ class suppress_errors(suppress):
         if error is not None and (found := interrupt_in(error)) is not None:
             if found is error:
                 return False
-            raise found
+            try:
+                raise found
+            finally:
+                del error, found, traceback
         return bool(super().__exit__(kind, error, traceback))
 
 
@@ -140,7 +149,8 @@ def _is_interrupt(error: BaseException) -> bool:
 
 def _is_handler(frame: FrameType, interrupted: FrameType, handlers: set[CodeType]) -> bool:
     """Whether a frame is that of a signal handler, called while another frame ran."""
-    if any(given is interrupted for given in _arguments(frame)[1:]) and not _is_own(frame):
+    # That the locals of a frame were asked for keeps them alive with it.
+    if not _is_own(frame) and any(given is interrupted for given in _arguments(frame)[1:]):
         return True
     # It may have forgotten its arguments.
     return frame.f_code in handlers

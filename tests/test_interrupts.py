@@ -22,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from opcode import opname
@@ -43,7 +44,7 @@ from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.folder.writer import TaskFolder
 from otel_agentlog.testing import MemorySink
 from tests.support.opcodes import every_instruction, set_trace
-from tests.support.sources import HOME, nodes
+from tests.support.sources import HOME, modules, nodes
 
 BENCHMARK = HOME.parent / "benchmarks" / "interrupts.py"
 
@@ -328,12 +329,23 @@ def test_what_was_dropped_is_done_though_its_doing_is_interrupted(tasks_root: Pa
     assert at > 50
 
 
+class Interrupt(KeyboardInterrupt):
+    """One that a weak reference can refer to."""
+
+
 class Instructions:
     """A context: at the ``at``-th instruction of ours that may be interrupted a `KeyboardInterrupt` is raised; with ``calls`` at
     the ``at``-th beginning of a function."""
 
     def __init__(self, at: int, *, calls: bool = False) -> None:
         self._at, self._calls, self.seen = at, calls, 0
+        self.raised: Callable[[], BaseException | None] = lambda: None
+        """What was raised, as long as something refers to it."""
+
+    def _interrupt(self) -> KeyboardInterrupt:
+        made = Interrupt()
+        self.raised = weakref.ref(made)
+        return made
 
     def __enter__(self) -> None:
         self._before = sys.gettrace()
@@ -350,7 +362,7 @@ class Instructions:
             self.seen += 1
             if self.seen == self._at:
                 sys.settrace(None)
-                raise KeyboardInterrupt
+                raise self._interrupt()
         if self._calls:
             return None
         return every_instruction(frame, self._trace) if event == "call" else self._trace
@@ -404,6 +416,69 @@ def test_nothing_fails_where_objects_go(tasks_root: Path, unraisable: list[BaseE
 
     # A function may begin where a generator is closed, but none of ours is interrupted there but by this test.
     assert [each for each in unraisable if not isinstance(each, KeyboardInterrupt)] == []
+
+
+@pytest.mark.parametrize("calls", [True, False], ids=["calls", "instructions"])
+def test_what_arrived_is_let_go_of(tasks_root: Path, calls: bool, unraisable: list[BaseException | None]) -> None:
+    """No frame of ours refers to what was raised through it: dropped late by the garbage collector, generators of blocks that it
+    left would end then, and what interrupts that is lost."""
+
+    def interrupted(at: int) -> Instructions:
+        instructions = Instructions(at, calls=calls)
+        with contextlib.suppress(KeyboardInterrupt), instructions:
+            if calls:
+                with agentlog.task("t", task_id=f"t{at}", input={"a": 1}) as task, agentlog.tool("read", arguments={"a": "b"}):
+                    task.output("x")
+            else:
+                with agentlog.step("s"):
+                    agentlog.get_logger("app").info("files read", files=3)
+        return instructions
+
+    gc.collect()
+    gc.disable()
+    try:
+        with agentlog.task("around"):
+            for at in itertools.count(1):
+                instructions = contextvars.copy_context().run(interrupted, at)
+                unraisable.clear()  # as in the test above: where a generator is closed, nothing of ours is interrupted
+                assert instructions.raised() is None, at
+                if instructions.seen < at:
+                    break
+    finally:
+        gc.enable()
+    assert at > 300
+
+
+def test_no_function_keeps_what_it_raises() -> None:
+    """What is raised by its name, outside of its ``except``, is referred to by this frame, which its traceback has."""
+    found = []
+    for module in modules():
+        for function in module.nodes:
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found += [f"{module.place}:{function.name}" for each in _keeps_raised(function.body, frozenset())]
+    modules.cache_clear()
+
+    # It takes the traceback away again.
+    assert found == ["record/exceptions/fresh_stack.py:_while_handling"]
+
+
+def _keeps_raised(body: list[ast.stmt], let_go: frozenset[str]) -> Iterator[ast.Raise]:
+    """Where a name is raised that is not let go of: that of a handler is by Python, others by ``del`` in a ``finally``."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Name) and node.exc.id.islower() and node.exc.id not in let_go:
+            yield node
+        names = set(let_go)
+        if isinstance(node, ast.Try):
+            deleted = [each for each in node.finalbody if isinstance(each, ast.Delete)]
+            names |= {target.id for each in deleted for target in each.targets if isinstance(target, ast.Name)}
+            for handler in node.handlers:
+                yield from _keeps_raised(handler.body, frozenset(names | ({handler.name} if handler.name else set())))
+        for field in ("body", "orelse", "finalbody"):
+            yield from _keeps_raised(getattr(node, field, []), frozenset(names))
+        for case in getattr(node, "cases", []):
+            yield from _keeps_raised(case.body, frozenset(names))
 
 
 @pytest.mark.parametrize("kind", ["files", "control", "delivery"])

@@ -97,7 +97,10 @@ def command(
         result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
     if check and error is not None:
         error.result = result
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # else its traceback, which has this frame, would keep it alive
     return result
 
 

@@ -288,7 +288,10 @@ def _raise_if_cancelled(control: Control) -> None:
     for each in control.chain():
         error = each.cancelled()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # as in `_result_of`
 
 
 def _warn_once() -> None:

@@ -272,7 +272,11 @@ class Operation(Decorator):
         elif self._tokens:
             self._tokens.clear()
             self.state = State(judge(error)[0].value)
-        raise interrupt_in(error) or error
+        found = interrupt_in(error) or error
+        try:
+            raise found
+        finally:
+            del error, found  # as in `raise_interrupt`
 
     def end(self, outcome: Outcome | str | None = None, *, error: BaseException | None = None, reason: str | None = None) -> None:
         """End it. Without an outcome, ``error`` decides; without either it is completed.
@@ -314,9 +318,11 @@ class Operation(Decorator):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         try:
             self._finish(None, error, None)
-        except BaseException as problem:
-            # An interrupt, perhaps before anything was done.
-            self._finish(None, error or problem, None)
+        except BaseException:
+            # An interrupt, perhaps before anything was done. It has no name here, as in `raise_interrupt`: `_finish_left` looks
+            # at the locals of this frame.
+            self._finish(None, error or sys.exc_info()[1], None)
+            del error, tb
             raise
 
     async def __aenter__(self: Self) -> Self:

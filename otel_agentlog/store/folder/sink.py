@@ -119,7 +119,10 @@ class FolderSink:
         elif self.ending:
             self._write_receipt(folder)
         if lost is not None:
-            raise lost
+            try:
+                raise lost
+            finally:
+                del lost  # else its traceback, which has this frame, would keep it alive
 
     def folder(self, task: TaskRef) -> TaskFolder:
         """The folder of a task, as this process has it."""

@@ -425,7 +425,10 @@ class TaskFolder:
         Perhaps the file opened anew takes it.
         """
         if error.errno in FULL:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # else its traceback, which has this frame, would keep it alive
         self.release()
         file = self._handle.file(name)
         file.append(data)

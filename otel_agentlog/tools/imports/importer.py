@@ -143,7 +143,10 @@ class FailuresOfImport(Failures):
         """Raise the last error, as what it cost is not known."""
         error, self.last = self.last, None
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # else its traceback, which has this frame, would keep it alive
 
 
 @dataclass

@@ -84,7 +84,8 @@ def _system_calls(work: Callable[[], None]) -> list[str]:
         work()
     finally:
         sys.setprofile(before)
-    return [name for name in called if name not in ("fspath", "_path_splitroot")]
+    # What is below `os.path` in some versions makes none.
+    return [name for name in called if name != "fspath" and not name.startswith("_path_")]
 
 
 def test_a_batch_costs_one_system_call(process: Process) -> None:
