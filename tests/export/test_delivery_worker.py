@@ -275,6 +275,31 @@ def test_a_burst_wakes_the_worker_before_the_queue_is_full(bench: Callable[..., 
     wait_until(lambda: len(seen) >= 39, "the worker to begin", timeout_s=DEADLINE_S)
 
 
+@pytest.mark.parametrize("slow", [False, True])
+def test_lines_wait_as_lines_while_a_collector_answers(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    """What is made of them would have no room; where the collector takes long, that is left in folders as ever."""
+    monkeypatch.setattr(worker_module, "TAKEN_AT_ONCE", 5)
+    for module in (worker_module, signal_queue):
+        monkeypatch.setattr(module, "SLOW_S", 0.05 if slow else 20 * DEADLINE_S)
+    it = bench(batch_items=10, item_bytes=20 * (1_000 + signal_queue.ITEM_BYTES))
+    numbers = iter(range(200))
+    it.worker.on_line = lambda line: it.worker.add(Item("traces", (n := next(numbers)), ItemRef("home", f"aa-{n}", "log"), 1_000))
+    it.sender.open.clear()
+    for _ in range(200):
+        assert it.worker.take((bytes(1_000), "log", None, None, 0, "home", True, True, False, None))
+
+    if slow:
+        wait_until(lambda: it.done() > 100, "most of it to be left", timeout_s=DEADLINE_S)
+    else:
+        wait_until(lambda: it.worker._must_wait and it.worker._is_behind, "the worker to wait", timeout_s=DEADLINE_S)
+    it.sender.open.set()
+    assert it.worker.flush(DEADLINE_S)
+    assert bool(it.observer.seen["left"]) == slow
+    assert sorted(it.sender.taken) == sorted(set(range(200)) - {int(each[3:]) for each in it.observer.seen["left"]})
+
+
 def test_a_flush_waits_no_longer_than_it_may(bench: Callable[..., Bench]) -> None:
     """It says so, and the same items arrive when the collector answers at last."""
     it = bench()

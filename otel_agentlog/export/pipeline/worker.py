@@ -16,6 +16,7 @@ import _thread
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias, cast
 
@@ -179,6 +180,10 @@ class DeliveryWorker:
         """Popped by the caller that starts the thread; popping a list is atomic."""
         self._thread_id: int | None = None
         self._queued_bytes = self._taken_bytes = 0
+        self._worked_on = 0
+        """How many of what was recorded."""
+        self._asked: list[tuple[int, Flush]] = []
+        """Flushes that have not begun, each with how much is to be worked on before."""
         self._is_behind = False
         """Whether more was recorded than was worked on in one turn."""
         self._queues = {signal: SignalQueue(signal, self._limits, self._observer, self._dropped) for signal in self._signals}
@@ -386,12 +391,16 @@ class DeliveryWorker:
         message = self._next(until)
         if message is _END:
             return False
-        # All that was recorded before a flush was asked for is done before it.
-        self._take(self._recorded.qsize() if isinstance(message, Flush) else 0 if self._must_wait else TAKEN_AT_ONCE)
+        if isinstance(message, Flush):
+            self._asked.append((self._worked_on + self._recorded.qsize(), message))
+        self._take(0 if self._must_wait else TAKEN_AT_ONCE)
         self._try(self.on_taken)
         # Each on its own: one that fails must not keep the others from being done.
         if message is not None:
             self._try(lambda: self._handle(message))
+        # All that was recorded before a flush was asked for is done before it.
+        while self._asked and (self._asked[0][0] <= self._worked_on or not self._is_behind):
+            self._try(partial(self._begin, self._asked.pop(0)[1]))
         self._try(self._do_timers)
         self._try(self._send)
         self._try(lambda: self._flushes.settle(tried=all(queue.flushed for queue in self._queues.values())))
@@ -450,6 +459,7 @@ class DeliveryWorker:
                 self._is_behind = False
                 self._queued_bytes = self._taken_bytes
                 return
+            self._worked_on += 1
             try:
                 if type(record) is tuple:
                     self._taken_bytes += len(record[0]) + LINE_BYTES
@@ -472,14 +482,15 @@ class DeliveryWorker:
             record()
 
     def _handle(self, message: _Message) -> None:
-        if isinstance(message, Flush):
-            for queue in self._queues.values():
-                queue.flush()
-            self._flushes.begin(message)
-        elif isinstance(message, Batch):
+        if isinstance(message, Batch):
             self._queues[message.items[0].signal].offer(message)
-        elif not isinstance(message, _Signal):
+        elif not isinstance(message, (Flush, _Signal)):
             message()
+
+    def _begin(self, flush: Flush) -> None:
+        for queue in self._queues.values():
+            queue.flush()
+        self._flushes.begin(flush)
 
     def _do_timers(self) -> None:
         now = time.monotonic()
@@ -515,8 +526,10 @@ class DeliveryWorker:
     def _release_callers(self) -> None:
         """Answer the flushes and offers that came too late, so that no caller waits for a thread that has ended."""
         self._recorded = SimpleQueue()
+        messages: list[_Message] = [flush for _, flush in self._asked]
         while not self._inbox.empty():
-            message = self._inbox.get_nowait()
+            messages.append(self._inbox.get_nowait())
+        for message in messages:
             if isinstance(message, Flush):
                 message.failed = True
                 message.done.set()

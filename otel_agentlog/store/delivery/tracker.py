@@ -89,10 +89,8 @@ class _Owed:
         """Whether this may be the last that happens to the task, and to this process."""
         return bool(self.folders) and all(folder.ended and not folder.pending for folder in self.folders)
 
-    def write(self, home: str) -> None:
-        """Write it. Raises `OSError`; what was not written is lost, but for the counts of a `TaskFolder`."""
-        if self.acked:
-            note(Path(home), acked=self.acked)
+    def write_counts(self, home: str) -> None:
+        """Bring ``metadata.json`` up to date. Raises `OSError`; what was not written is lost, but for that of a `TaskFolder`."""
         for folder in self.folders:
             # A task that was deleted meanwhile must not come back for its counts.
             if os.path.isdir(folder.location):
@@ -399,8 +397,10 @@ class DeliveryTracker:
                 with self._turn.taken(WRITE_WAIT_S):
                     with self._lock:
                         owed = self._owed.pop(home, None)
+                    if owed is not None and owed.acked:
+                        self._note(home, acked=owed.acked)
                     if owed is not None:
-                        owed.write(home)
+                        owed.write_counts(home)
             except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything, and must not keep others from theirs
                 raise_interrupt()
                 self._failed("receipt", error)
