@@ -182,7 +182,7 @@ class DeliveryWorker:
         self._queued_bytes = self._taken_bytes = 0
         self._worked_on = 0
         """How many of what was recorded."""
-        self._asked: list[tuple[int, Flush]] = []
+        self._flushes_due: list[tuple[int, Flush]] = []
         """Flushes that have not begun, each with how much is to be worked on before."""
         self._is_behind = False
         """Whether more was recorded than was worked on in one turn."""
@@ -392,15 +392,15 @@ class DeliveryWorker:
         if message is _END:
             return False
         if isinstance(message, Flush):
-            self._asked.append((self._worked_on + self._recorded.qsize(), message))
+            self._flushes_due.append((self._worked_on + self._recorded.qsize(), message))
         self._take(0 if self._must_wait else TAKEN_AT_ONCE)
         self._try(self.on_taken)
         # Each on its own: one that fails must not keep the others from being done.
         if message is not None:
             self._try(lambda: self._handle(message))
         # All that was recorded before a flush was asked for is done before it.
-        while self._asked and (self._asked[0][0] <= self._worked_on or not self._is_behind):
-            self._try(partial(self._begin, self._asked.pop(0)[1]))
+        while self._flushes_due and (self._flushes_due[0][0] <= self._worked_on or not self._is_behind):
+            self._try(partial(self._begin, self._flushes_due.pop(0)[1]))
         self._try(self._do_timers)
         self._try(self._send)
         self._try(lambda: self._flushes.settle(tried=all(queue.flushed for queue in self._queues.values())))
@@ -526,7 +526,7 @@ class DeliveryWorker:
     def _release_callers(self) -> None:
         """Answer the flushes and offers that came too late, so that no caller waits for a thread that has ended."""
         self._recorded = SimpleQueue()
-        messages: list[_Message] = [flush for _, flush in self._asked]
+        messages: list[_Message] = [flush for _, flush in self._flushes_due]
         while not self._inbox.empty():
             messages.append(self._inbox.get_nowait())
         for message in messages:
