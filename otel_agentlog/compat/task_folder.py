@@ -41,6 +41,7 @@ from otel_agentlog.record.sanitize.keys import optional_text, plain_text
 from otel_agentlog.settings.fields import Settings
 from otel_agentlog.store.folder.layout import folder_name
 from otel_agentlog.store.folder.writer import TaskFolder
+from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.lines import timestamp
 from otel_agentlog.vocabulary.states import ENDED, Component, Outcome, State
 from otel_agentlog.wiring import configure as configure_all
@@ -266,7 +267,7 @@ class _Files:
         if self._task is None:
             self._create()
             known = recorder().tasks.find(self._task_id)
-            if known.get("status") in ENDED - {Outcome.INTERRUPTED.value}:
+            if text(known, "status") in ENDED - {Outcome.INTERRUPTED.value}:
                 raise StateError(f"task {self._task_id} has ended ({known['status']})")
             carrier = write_carrier(Context(), {"task_id": self._task_id})
             if isinstance(known.get("traceparent"), str):

@@ -47,7 +47,7 @@ from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
 from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
-from otel_agentlog.vocabulary.coerce import mapping
+from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.states import Outcome
@@ -155,7 +155,7 @@ def kind_of(attributes: Mapping[str, Any]) -> Kind:
         return TOOL
     if attributes.get("mcp.method.name") == "tools/call":
         return TOOL
-    if attributes.get("llm.request.type") in _INFERENCE or attributes.get("gen_ai.request.type") in _INFERENCE:
+    if text(attributes, "llm.request.type") in _INFERENCE or text(attributes, "gen_ai.request.type") in _INFERENCE:
         return AI_CALL
     return AI_CALL if _is_call_of_old(attributes) else PLAIN
 

@@ -12,6 +12,7 @@ from typing import Any
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, WEBHOOK_FLOW
 from otel_agentlog.testing.reading import RecordedTask
 from otel_agentlog.testing.recorded import Recorded
+from otel_agentlog.vocabulary.coerce import text as text_of
 
 MAX_SHOWN = 40
 """Differences that a message has."""
@@ -219,7 +220,7 @@ _UNNUMBERED = {"time", "port", "duration", "event"}
 
 def normal_json(value: Any) -> Any:
     """One line or document with measurements replaced; ``None`` for a line that is left out."""
-    if value.get("type") in LEFT_OUT_TYPES or value.get("action") in LEFT_OUT_ACTIONS:
+    if text_of(value, "type") in LEFT_OUT_TYPES or text_of(value, "action") in LEFT_OUT_ACTIONS:
         return None
     return _normal(value)
 

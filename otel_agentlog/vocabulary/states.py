@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from otel_agentlog.vocabulary.coerce import text
+
 
 class _Word(str, Enum):
     """A string that is one of a fixed set; prints and serialises as the plain string."""
@@ -74,7 +76,7 @@ TRANSCRIPTS = frozenset({"claude", "codex", "chat"})
 
 def is_followed(metadata: Mapping[str, object]) -> bool:
     """Whether a task is recorded from another program's transcript: that program knows of no requests to the task."""
-    return metadata.get("source") == IMPORT and metadata.get("agent_type") in TRANSCRIPTS
+    return metadata.get("source") == IMPORT and text(metadata, "agent_type") in TRANSCRIPTS
 
 
 class LogLevel(_Word):

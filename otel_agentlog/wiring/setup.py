@@ -40,6 +40,7 @@ from otel_agentlog.store.recovery.background import BackgroundRecovery
 from otel_agentlog.store.recovery.recover import Recovered, close_abandoned
 from otel_agentlog.store.retention.background import BackgroundPruning
 from otel_agentlog.store.retention.policy import limits_of
+from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.envelope import Envelope, Sink
 from otel_agentlog.vocabulary.lines import Line, count_items
 from otel_agentlog.vocabulary.states import State
@@ -280,7 +281,7 @@ class Wired:
     def _find_task(self, task_id: str) -> Mapping[str, Any]:
         """The ``metadata.json`` of a task that is to be resumed; if its process has died, after closing what that left open."""
         known = self.folders.find_task(task_id)
-        if known.get("status") not in _OPEN:
+        if text(known, "status") not in _OPEN:
             return known
         try:
             close_abandoned(Path(self.folders.root), task_id, attributes=self.telemetry.conventions.end_attributes)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -184,6 +184,7 @@ def _write(root: Path, sides: Sequence[Sequence[tuple[str, float | None, int]]])
 
 
 @given(sides=st.tuples(TASKS, TASKS))
+@example(sides=([("completed", 0.1 * each, each % 3) for each in range(9)],) * 2)
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_swapping_the_sides_turns_the_signs(tmp_path_factory: pytest.TempPathFactory, sides: Any) -> None:
     """Of differences and of their intervals; and what is compared with itself differs in nothing."""

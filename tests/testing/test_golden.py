@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
@@ -82,6 +82,7 @@ def test_a_folder_that_a_kill_left_has_a_text(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=5))
+@example({"type": [], "action": {}})
 def test_any_line_is_made_equal_and_stays_so(line: dict[str, Any]) -> None:
     """Once or twice is the same."""
     once = normal_json(line)

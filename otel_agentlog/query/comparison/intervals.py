@@ -138,7 +138,11 @@ def _resampled(data: Sequence[Any], statistic: Any, seed: int, keys: Sequence[An
         method="percentile",
         rng=np.random.default_rng(seed),
     ).bootstrap_distribution
-    parts = dict(zip(order, (found[: rows[0]], found[rows[0] :]), strict=True))
+    first, second = found[: rows[0]], found[rows[0] :]
+    if keys[0].shape == keys[1].shape and keys[0].tobytes() == keys[1].tobytes():
+        # Nothing tells the sides apart: what was drawn for either is of both.
+        first, second = np.concatenate([first, second], axis=1), np.concatenate([second, first], axis=1)
+    parts = dict(zip(order, (first, second), strict=True))
     return [parts[0], parts[1]]
 
 

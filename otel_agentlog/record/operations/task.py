@@ -44,6 +44,7 @@ from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.record.redaction.text_streams import Streams, content_line
 from otel_agentlog.record.sanitize.keys import is_true, optional_text, plain_text, text_or_object, texts_of
 from otel_agentlog.vocabulary.actions import HANDED_OVER, QUEUE_PICKUP, SEGMENT, TASK
+from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of, name_of
 from otel_agentlog.vocabulary.lines import timestamp
@@ -296,7 +297,7 @@ class Task(Checkpoints):
         return job
 
     def _new_job(self, task: RunningTask, is_first: bool) -> str | None:
-        if not is_first and self._recorder.tasks.find(task.task_id).get("status") in _ENDED:
+        if not is_first and text(self._recorder.tasks.find(task.task_id), "status") in _ENDED:
             return None
         jobs, job = self._recorder.tasks.jobs_of(task), f"{random_bits(48):012x}"
         try:

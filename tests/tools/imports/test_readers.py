@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.store.folder.reader import list_tasks
@@ -116,6 +117,9 @@ def test_garbage_costs_no_good_line(form: str, garbage: list[tuple[int, bytes]])
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
+@example(b"\x1f\x8b")
+@example(gzip.compress(b'{"a": 1}\n')[:-9])
+@example(gzip.compress(b'{"a": 1}\n')[:12] + b"\xff" * 20)
 def test_any_bytes_are_a_file(data: bytes) -> None:
     """Of no format, or of one: told, never raised."""
     with tempfile.TemporaryDirectory() as name:

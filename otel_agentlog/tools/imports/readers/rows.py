@@ -93,11 +93,11 @@ class Rows:
 
     def read(self, *, last: bool = True) -> Iterator[Found]:
         """Yield what is there, with a line that has no end yet only if it is the ``last`` time."""
-        if not self._begun:
-            self._begun = True
-            self._is_lines = _is_lines(self._file)
-            self._file.seek(0)
         try:
+            if not self._begun:
+                self._begun = True
+                self._is_lines = _is_lines(self._file)
+                self._file.seek(0)
             yield from self._lines(last=last) if self._is_lines else self._document()
         except (EOFError, gzip.BadGzipFile, OSError) as error:
             raise_interrupt()
