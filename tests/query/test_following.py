@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from otel_agentlog.query import Entry, LineStream, LiveReport, TaskReport, report
@@ -89,7 +89,25 @@ def same(live: LiveReport, folder: Path) -> None:
     assert {**own, "duration_seconds": 0} == {**other, "duration_seconds": 0}
 
 
+def _begun(span: int, parent: int | None, at: int, **more: Any) -> dict[str, Any]:
+    below = {} if parent is None else {"parent_span_id": f"{parent:016x}"}
+    return {
+        "timestamp": timestamp(NS + at * 1000),
+        "event_id": "a1-1",
+        "phase": "start",
+        "span_id": f"{span:016x}",
+        **below,
+        **more,
+    }
+
+
+_SUBTASK = {"timestamp": timestamp(NS), "event_id": "a1-1", "type": "subtask"}
+
+
 @given(chunks=st.lists(st.lists(LINE, max_size=6), min_size=1, max_size=5))
+@example(chunks=[[_begun(2, 1, 0, type="task"), _begun(1, 1, 1)], [_SUBTASK]])
+@example(chunks=[[_begun(3, None, 0), _begun(1, 1, 0), _begun(2, 1, 0, type="task")], [_SUBTASK]])
+@example(chunks=[[_begun(4, 2, 1, type="task"), _begun(2, 4, 1, type="task")], [_begun(1, 2, 0)]])
 @settings(max_examples=60, deadline=None)
 def test_a_grown_report_says_what_a_new_one_says(
     tmp_path_factory: pytest.TempPathFactory, chunks: list[list[dict[str, Any]]]

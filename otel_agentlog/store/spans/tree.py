@@ -321,8 +321,8 @@ class GrowingTree:
         for node in everything:
             node.children, node.total, node.parent = [], Figures(), None
             node.is_orphan = node.parent_span_id is not None and not node.parent_remote and node.type != "subtask"
-        self._roots = _nested(everything, self._nodes)
-        self._trunk = self._lost_in = _trunk(self._roots) if self._roots else None
+        self._roots, self._trunk = _nested(everything, self._nodes)
+        self._lost_in = _trunk(self._roots) if self._roots else None
         if self._lost_in is not None:
             self._lost_in.own.add(self._lost)
         _sum_up(self._roots)
@@ -382,8 +382,8 @@ def _describe(node: Node, line: Line) -> None:
     node.task_id = text(line, "task_id") or node.task_id
 
 
-def _nested(everything: list[Node], by_id: dict[str, Node]) -> list[Node]:
-    """Hang every node below its parent and return what has none; what lost its parent hangs below the task."""
+def _nested(everything: list[Node], by_id: dict[str, Node]) -> tuple[list[Node], Node | None]:
+    """Hang every node below its parent; return what has none, and the task, below which hangs what lost its parent."""
     everything.sort(key=lambda node: node.start_ns or node.end_ns or 0)
     roots, homeless = [], []
     for node in everything:
@@ -397,20 +397,35 @@ def _nested(everything: list[Node], by_id: dict[str, Node]) -> list[Node]:
             node.is_orphan = False
             roots.append(node)
     reached = {id(node) for _, node in SpanTree(roots + homeless).walk()}
-    for node in everything:
+    places = {} if len(reached) == len(everything) else {node: at for at, node in enumerate(everything)}
+    for node in places:
         if id(node) not in reached:
             # Parents in a circle: only damage does that. Cut it where it began.
-            by_id[node.parent_span_id or ""].children.remove(node)
-            homeless.append(node)
-            reached.update(id(below) for _, below in SpanTree([node]).walk())
+            first = min(_circle_above(node, by_id), key=places.__getitem__)
+            by_id[first.parent_span_id or ""].children.remove(first)
+            homeless.append(first)
+            reached.update(id(below) for _, below in SpanTree([first]).walk())
     if not roots and homeless:
-        roots.append(homeless.pop(0))
+        # One that has a task below it, as only a circle of parents leaves, is where the task is.
+        first = next((node for node in homeless if any(each.type == "task" for _, each in SpanTree([node]).walk())), homeless[0])
+        homeless.remove(first)
+        roots.append(first)
     trunk = _trunk(roots) if roots else None
     for node in homeless:
         node.is_orphan = True
         assert trunk is not None
         trunk.children.append(node)
-    return roots
+    return roots, trunk
+
+
+def _circle_above(node: Node, by_id: dict[str, Node]) -> list[Node]:
+    """The nodes that are each other's parents, in or above which is a node that no root leads to."""
+    above: dict[Node, None] = {}
+    while node not in above:
+        above[node] = None
+        node = by_id[node.parent_span_id or ""]
+    found = list(above)
+    return found[found.index(node) :]
 
 
 def _trunk(roots: list[Node]) -> Node:

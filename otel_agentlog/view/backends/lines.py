@@ -491,7 +491,8 @@ def log_line(record: LogRecord, task_id: str) -> Line | None:
     line: Line = {"timestamp": timestamp(record.time_ns), "type": "log", "level": record.level or "INFO"}
     _read(given, _LOG, line)
     line |= _common(given, task_id, record.trace_id, record.span_id)
-    details = _json(given.get(names.DETAILS, "")) or {}
+    found = _json(given.get(names.DETAILS, ""))
+    details = found if isinstance(found, dict) else {}
     if event == names.EVENT_EVALUATION:
         line |= {"type": "event", "action": SCORE_ADDED}
         _read(given, _SCORE, details)
@@ -507,7 +508,7 @@ def log_line(record: LogRecord, task_id: str) -> Line | None:
     # Of a log call this one may be the user's own.
     known = {names.SESSION_ID} | ({names.ERROR_TYPE} if event or names.EXCEPTION_TYPE in given else set())
     own = {key: value for key, value in given.items() if not key.startswith(_OURS) and key not in known}
-    if isinstance(details, dict) and (details or own):
+    if details or own:
         line["details"] = {**own, **details}
     if names.EXCEPTION_TYPE in given:
         line["exception"] = exception_of(given)
