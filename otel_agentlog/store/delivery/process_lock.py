@@ -136,8 +136,8 @@ def _names(root: Path, oldest_s: float) -> list[str]:
         return []
 
 
-def is_running(root: Path, name: str) -> bool:
-    """Whether the process of that name still runs. If not, what it noted goes into the ledgers, and its file away."""
+def is_running(root: Path, name: str, *, dry: bool = False) -> bool:
+    """Whether the process of that name still runs. If not, and not ``dry``, what it noted goes into ledgers and its file away."""
     if _NAME.fullmatch(name) is None:
         return False
     try:
@@ -148,9 +148,10 @@ def is_running(root: Path, name: str) -> bool:
         return False
     if lock_exclusively(file) is Lock.TAKEN:
         return True
-    # No process will use this name again.
-    _bring_into_ledgers(root, file)
-    _remove(root, name)
+    if not dry:
+        # No process will use this name again.
+        _bring_into_ledgers(root, file)
+        _remove(root, name)
     return False
 
 

@@ -164,7 +164,7 @@ class UnsentItems:
         if name is None:
             return False
         if name not in self._running:
-            self._running[name] = is_running(self.task.folder.parent, name)
+            self._running[name] = is_running(self.task.folder.parent, name, dry=self._dry)
             if not self._running[name]:
                 # What it noted before it ended is all there by now; the ledger may have been read a moment too early.
                 self._read_again()

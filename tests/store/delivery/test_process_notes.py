@@ -124,6 +124,17 @@ def test_what_there_was_no_time_for_is_left_to_the_next(process: Process) -> Non
     assert not (process.root / f"{PREFIX}{process.name}").exists()
 
 
+def test_who_only_looks_changes_nothing(process: Process) -> None:
+    """As `agentlog ship --dry-run` does."""
+    process.deliver({(0, 1)})
+    process.kill()
+    before = sorted((path, path.stat().st_mtime_ns) for path in process.root.rglob("*"))
+
+    assert not is_running(process.root, process.name, dry=True)
+
+    assert sorted((path, path.stat().st_mtime_ns) for path in process.root.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     "damage",
     [
