@@ -86,14 +86,8 @@ def command(
     check = is_true(check)
     mask = Mask([*(value for name, value in given.items() if is_secret(name, value)), *secrets_in(words)])
     with _run_of(words, folder, mask) as run:
-        launch = Launch(
-            argv=words,
-            env={**given, **carried()},
-            cwd=folder,
-            execution_id=uuid.uuid4().hex,
-            stdin=text,
-            timeout_s=timeout_s,
-        )
+        env, execution_id = {**given, **carried()}, uuid.uuid4().hex
+        launch = Launch(argv=words, env=env, cwd=folder, execution_id=execution_id, stdin=text, timeout_s=timeout_s)
         result, error = _run(run, launch, mask, ok_codes, max_output_bytes, check=check)
     if check and error is not None:
         error.result = result
