@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -260,7 +261,7 @@ def _before_death() -> None:
     wired = _wired
     if wired is not None:
         wired.telemetry.worker.flush(min(BEFORE_DEATH_S, wired.settings.shutdown_timeout_s))
-        wired.deliveries.write()
+        wired.deliveries.write(until=time.monotonic() + BEFORE_DEATH_S)
 
 
 def _at_exit() -> None:

@@ -80,7 +80,9 @@ class ProcessLock:
         root = os.fspath(self._root)
         names = {os.path.basename(home): items for home, items in acked.items() if os.path.dirname(home) == root}
         with self._taking:
-            return len(names) == len(acked) and self._write(encode({"acked": names}), self.noted_bytes)
+            if len(names) < len(acked) or self.noted_bytes >= MAX_NOTED_BYTES:
+                return False
+            return self._write(encode({"acked": names}), self.noted_bytes)
 
     def forget(self, noted_bytes: int, acked: Mapping[str, Json]) -> None:
         """The ledgers have what was noted so far, but for what is given; nothing happens if more than ``noted_bytes`` was."""
@@ -89,7 +91,7 @@ class ProcessLock:
                 self.noted_bytes = 0
                 if acked:
                     self.note(acked)
-                if self._file is not None:
+                if self._file is not None and self._file.is_ours:
                     try:
                         # What a kill leaves behind the new line is true, too.
                         os.truncate(self._file.fd, self.noted_bytes)
@@ -97,7 +99,8 @@ class ProcessLock:
                         raise_interrupt()
 
     def _write(self, line: bytes, at: int) -> bool:
-        if self._file is None:
+        # Other code may have closed it, and have a file of its own by that number.
+        if self._file is None or not self._file.is_ours:
             return False
         try:
             done = system.pwrite(self._file.fd, line, at) == len(line)
@@ -148,20 +151,20 @@ def is_running(root: Path, name: str, *, dry: bool = False) -> bool:
         return False
     if lock_exclusively(file) is Lock.TAKEN:
         return True
-    if not dry:
+    if not dry and _bring_into_ledgers(root, file):
         # No process will use this name again.
-        _bring_into_ledgers(root, file)
         _remove(root, name)
     return False
 
 
-def _bring_into_ledgers(root: Path, file: Descriptor) -> None:
+def _bring_into_ledgers(root: Path, file: Descriptor) -> bool:
+    """Note what it noted; whether that could be read."""
     acked: dict[str, ItemSet] = {}
     try:
         noted = system.pread(file.fd, MAX_NOTED_BYTES, 0)
     except OSError:
         raise_interrupt()
-        return
+        return False
     for data in noted.splitlines():
         # The last one may be cut.
         line = parse_object(data)
@@ -174,6 +177,7 @@ def _bring_into_ledgers(root: Path, file: Descriptor) -> None:
                 note(root / name, acked=found)
         except (OSError, ValueError):  # a name that no file can have
             raise_interrupt()  # it is sent again
+    return True
 
 
 def _remove(root: Path, name: str) -> None:

@@ -18,10 +18,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from otel_agentlog._interrupts import Turn, first_of, raise_interrupt
+from otel_agentlog._interrupts import Turn, first_of, is_interrupt, raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.delivery.ledger import SAMPLED, add_counts, note
@@ -134,8 +135,10 @@ class DeliveryTracker:
         self._decided: dict[str, bool] = {}
         self._due_at = 0.0
         """When files of tasks at work are to be written, on the monotonic clock."""
-        self._planned_at = _NEVER
-        """For when the next writing is planned."""
+        self._is_asked = self._is_timed = False
+        """Whether a writing now, and one when it is due, are planned."""
+        self._in_hand: dict[int, tuple[str, _Owed]] = {}
+        """What is being written into ledgers, with its folder: it is in neither of both places."""
         self._turn = Turn()
         """Of the thread that writes files of one task."""
 
@@ -222,6 +225,7 @@ class DeliveryTracker:
             else:
                 folder.missing(ranges)
                 self._change(home, folder)
+        self._plan((home,))
 
     def _owed_to(self, home: str) -> _Owed:
         """What is to be written there; under the lock."""
@@ -273,7 +277,8 @@ class DeliveryTracker:
 
     def unsampled(self, items: Sequence[DeliveryItem]) -> None:
         """The sampler left the items out; whether that stays so is decided when the task ends."""
-        for home, found in _by_home(items).items():
+        homes = _by_home(items)
+        for home, found in homes.items():
             kept = self._decided.get(home)
             if kept is None:
                 with self._lock:
@@ -284,6 +289,7 @@ class DeliveryTracker:
                 self.give_back(home, found)
             else:
                 self._drop(home, found, SAMPLED)
+        self._plan(homes)
 
     def ended(self, home: str | None) -> None:
         """A task ended: decide whether what the sampler left out is sent after all."""
@@ -305,6 +311,7 @@ class DeliveryTracker:
         else:
             self._note(home, kept=why)
             self.give_back(home, items)
+        self._plan((home,))
 
     def review(self) -> None:
         """Decide for tasks that ended in other processes meanwhile."""
@@ -359,29 +366,33 @@ class DeliveryTracker:
         # Another thread may have begun with one.
         with self._turn.taken(max(0.0, min(WRITE_WAIT_S, until - time.monotonic()))) as is_ours:
             if lock is not None and lock.noted_bytes and is_ours:
-                noted_bytes = lock.noted_bytes
+                noted_bytes, acked = lock.noted_bytes, dict[str, ItemSet]()
                 with self._lock:
-                    acked = {home: owed.acked.as_json() for home, owed in self._owed.items() if owed.acked}
-                lock.forget(noted_bytes, acked)
+                    # Lists: a signal handler may flush in between.
+                    for home, owed in [*self._owed.items(), *self._in_hand.values()]:
+                        if owed.acked:
+                            acked.setdefault(home, ItemSet()).merge(owed.acked)
+                lock.forget(noted_bytes, {home: items.as_json() for home, items in acked.items()})
 
     def _plan(self, homes: Iterable[str] = ()) -> None:
         """Have files written: now if one of these tasks is complete, else when it is time to; here where too many wait."""
         with self._lock:
             is_last = any(owed.is_last for home in homes if (owed := self._owed.get(home)) is not None)
-            at = 0.0 if is_last else self._due_at
-            planned = bool(self._owed) and at < self._planned_at
-            if planned:
-                self._planned_at = at
-        if planned:
-            self.later(max(0.0, at - time.monotonic()), self._write_due)
+            asked, timed = is_last and not self._is_asked, bool(self._owed) and not self._is_timed
+            self._is_asked, self._is_timed = self._is_asked or asked, self._is_timed or timed
+        if asked:
+            self.later(0.0, partial(self._write_due, timed=False))
+        if timed:
+            self.later(max(0.0, self._due_at - time.monotonic()), partial(self._write_due, timed=True))
         while len(self._owed) > MAX_TASKS:
             self._write(list(self._owed)[:1], _NEVER)
 
-    def _write_due(self) -> None:
+    def _write_due(self, *, timed: bool) -> None:
         with self._lock:
-            self._planned_at, began = _NEVER, time.monotonic()
+            self._is_asked, self._is_timed = self._is_asked and timed, self._is_timed and not timed
+            began = time.monotonic()
             is_due = began >= self._due_at
-            homes = [home for home, owed in self._owed.items() if is_due or owed.is_last]
+            homes = [home for home, owed in list(self._owed.items()) if is_due or owed.is_last]
         self._write(homes, _NEVER)
         if is_due:
             self._forget_noted(_NEVER)
@@ -390,20 +401,51 @@ class DeliveryTracker:
         self._plan()
 
     def _write(self, homes: Iterable[str], until: float) -> None:
+        wait_s = WRITE_WAIT_S
         for home in homes:
-            if time.monotonic() >= until:
+            now = time.monotonic()
+            if now >= until:
                 break
             try:
-                with self._turn.taken(WRITE_WAIT_S):
-                    with self._lock:
-                        owed = self._owed.pop(home, None)
-                    if owed is not None and owed.acked:
-                        self._note(home, acked=owed.acked)
-                    if owed is not None:
-                        owed.write_counts(home)
+                with self._turn.taken(min(wait_s, until - now)) as is_ours:
+                    # One that hangs in a folder is waited for once.
+                    wait_s = WRITE_WAIT_S if is_ours else 0.0
+                    self._write_one(home)
             except Exception as error:  # noqa: BLE001 - a damaged folder may raise anything, and must not keep others from theirs
                 raise_interrupt()
                 self._failed("receipt", error)
+
+    def _write_one(self, home: str) -> None:
+        owed = self._owed.get(home)
+        if owed is None:
+            return
+        try:
+            with self._lock:
+                if self._owed.get(home) is not owed:
+                    return  # another thread was faster
+                self._in_hand[id(owed)] = home, owed
+                del self._owed[home]
+            if owed.acked:
+                self._note(home, acked=owed.acked)
+            with self._lock:
+                del self._in_hand[id(owed)]
+            owed.write_counts(home)
+        except BaseException as error:
+            if is_interrupt(error):
+                self._put_back(home, owed)
+            raise
+
+    def _put_back(self, home: str, owed: _Owed) -> None:
+        with self._lock:
+            was_in_hand = self._in_hand.pop(id(owed), None) is not None
+            again = self._owed_to(home)
+            if again is owed:
+                return  # it had not been taken yet
+            again.folders |= owed.folders
+            if was_in_hand:
+                again.acked.merge(owed.acked)
+                for key, count in owed.added.items():
+                    again.added[key] = again.added.get(key, 0) + count
 
 
 def _add(home: str, added: dict[str, int]) -> None:

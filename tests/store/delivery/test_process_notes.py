@@ -92,7 +92,8 @@ def test_a_batch_costs_one_system_call(process: Process) -> None:
     """Of however many tasks it is: while it is noted, lines wait to be sent."""
     items = {(task, number) for task in range(TASKS) for number in range(1, 20)}
 
-    assert _system_calls(lambda: process.deliver(items)) == ["pwrite"]
+    # One looks whether the file is still ours.
+    assert _system_calls(lambda: process.deliver(items)) == ["fstat", "pwrite"]
 
     assert process.noted() == set()
     process.tracker.write()
@@ -122,6 +123,75 @@ def test_what_there_was_no_time_for_is_left_to_the_next(process: Process) -> Non
 
     assert process.noted() == {(0, 1), (1, 1)}
     assert not (process.root / f"{PREFIX}{process.name}").exists()
+
+
+def test_a_file_of_the_program_is_not_written_to(process: Process, tmp_path: Path) -> None:
+    """Code that closes whatever is open, and has a file of its own by our number then."""
+    assert process.lock._file is not None
+    process.deliver({(0, 1)})
+    with (tmp_path / "mine").open("wb") as mine:
+        mine.write(b"x" * 1000)
+        mine.flush()
+        os.dup2(mine.fileno(), process.lock._file.fd)
+        process.deliver({(0, 2), (1, 1)})
+        process.tracker.write()
+
+    assert (tmp_path / "mine").read_bytes() == b"x" * 1000
+    assert process.noted() == {(0, 1), (0, 2), (1, 1)}
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_an_interrupted_writing_is_done_the_next_time(process: Process, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """It came just before a ledger was written, or just after; what is not in a ledger stays noted meanwhile."""
+    note = process.tracker._note
+
+    def interrupted(home: str, **keys: Any) -> None:
+        if where == "behind":
+            note(home, **keys)
+        process.tracker._forget_noted(float("inf"))  # what a handler of a signal does that ends the process
+        raise KeyboardInterrupt
+
+    process.deliver({(0, 1), (1, 1)})
+    monkeypatch.setattr(process.tracker, "_note", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        process.tracker.write()
+    monkeypatch.undo()
+    other = ProcessLock(process.root)
+    assert other.name() != process.name
+    process.tracker.write()
+
+    assert process.noted() == {(0, 1), (1, 1)}
+    assert not process.tracker._in_hand
+    other.release()
+
+
+def test_killed_within_a_writing_nothing_is_missing(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler of a signal flushes and ends the process while its thread writes a ledger."""
+
+    def dying(home: str, **keys: Any) -> None:
+        process.tracker._forget_noted(float("inf"))
+        raise SystemExit
+
+    process.deliver({(0, 1), (1, 1)})
+    monkeypatch.setattr(process.tracker, "_note", dying)
+    with pytest.raises(SystemExit):
+        process.tracker.write()
+    process.kill()
+
+    assert not is_running(process.root, process.name)
+    assert process.noted() == {(0, 1), (1, 1)}
+
+
+def test_no_more_than_one_writing_of_each_kind_is_planned(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often tasks end while others are at work."""
+    monkeypatch.setattr("otel_agentlog.store.delivery.tracker._Owed.is_last", property(lambda owed: owed.acked.has(LOG, "aa0-1")))
+    for number in range(1, 30):
+        process.deliver({(0, 1), (1, number)})
+        (now,) = [work for delay_s, work in process.wanted if delay_s == 0 and work.keywords["timed"] is False]  # type: ignore[attr-defined]
+        process.wanted = [each for each in process.wanted if each[1] is not now]
+        assert len(process.wanted) == 1
+        now()
+        assert len(process.wanted) == 1
 
 
 def test_who_only_looks_changes_nothing(process: Process) -> None:
