@@ -135,7 +135,7 @@ class DeliveryTracker:
         self._decided: dict[str, bool] = {}
         self._due_at = 0.0
         """When files of tasks at work are to be written, on the monotonic clock."""
-        self._is_asked = self._is_timed = False
+        self._is_due_now = self._is_timed = False
         """Whether a writing now, and one when it is due, are planned."""
         self._in_hand: dict[int, tuple[str, _Owed]] = {}
         """What is being written into ledgers, with its folder: it is in neither of both places."""
@@ -378,9 +378,9 @@ class DeliveryTracker:
         """Have files written: now if one of these tasks is complete, else when it is time to; here where too many wait."""
         with self._lock:
             is_last = any(owed.is_last for home in homes if (owed := self._owed.get(home)) is not None)
-            asked, timed = is_last and not self._is_asked, bool(self._owed) and not self._is_timed
-            self._is_asked, self._is_timed = self._is_asked or asked, self._is_timed or timed
-        if asked:
+            now, timed = is_last and not self._is_due_now, bool(self._owed) and not self._is_timed
+            self._is_due_now, self._is_timed = self._is_due_now or now, self._is_timed or timed
+        if now:
             self.later(0.0, partial(self._write_due, timed=False))
         if timed:
             self.later(max(0.0, self._due_at - time.monotonic()), partial(self._write_due, timed=True))
@@ -389,7 +389,7 @@ class DeliveryTracker:
 
     def _write_due(self, *, timed: bool) -> None:
         with self._lock:
-            self._is_asked, self._is_timed = self._is_asked and timed, self._is_timed and not timed
+            self._is_due_now, self._is_timed = self._is_due_now and timed, self._is_timed and not timed
             began = time.monotonic()
             is_due = began >= self._due_at
             homes = [home for home, owed in list(self._owed.items()) if is_due or owed.is_last]
