@@ -85,7 +85,7 @@ GUARDED = {
     "record/logs/line.py: place.ids =": "the place of one line",
     "record/recorder.py: envelope.line =": "an envelope of the caller's",
     "record/recorder.py: envelope.payload =": "an envelope of the caller's",
-    "store/delivery/tracker.py: again.added[key] = again.added.get(key, 0) + count": "under the tracker's lock",
+    "store/delivery/tracker.py: self.added[key] = self.added.get(key, 0) + count": "under the tracker's lock",
     "store/delivery/tracker.py: list(self._owed.items())": "under the tracker's lock; a list, because a signal handler may come",
     "store/delivery/tracker.py: self._settled =": "under the tracker's lock",
     "store/folder/writer.py: next(iter(folder_names": "names that are made here",

@@ -90,6 +90,11 @@ class _Owed:
         """Whether this may be the last that happens to the task, and to this process."""
         return bool(self.folders) and all(folder.ended and not folder.pending for folder in self.folders)
 
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Have more added there."""
+        for key, count in counts.items():
+            self.added[key] = self.added.get(key, 0) + count
+
     def write_counts(self, home: str) -> None:
         """Bring ``metadata.json`` up to date. Raises `OSError`; what was not written is lost, but for that of a `TaskFolder`."""
         for folder in self.folders:
@@ -242,9 +247,7 @@ class DeliveryTracker:
         """Count in a folder that nothing uses any more."""
         self._counts.add(**added)
         with self._lock:
-            counts = self._owed_to(home).added
-            for key, count in added.items():
-                counts[key] = counts.get(key, 0) + count
+            self._owed_to(home).add(added)
 
     def pending_on_disk(self, home: TaskFolder) -> int:
         """How many items of this process are in a folder to be sent."""
@@ -444,8 +447,7 @@ class DeliveryTracker:
             again.folders |= owed.folders
             if was_in_hand:
                 again.acked.merge(owed.acked)
-                for key, count in owed.added.items():
-                    again.added[key] = again.added.get(key, 0) + count
+                again.add(owed.added)
 
 
 def _add(home: str, added: dict[str, int]) -> None:
