@@ -78,6 +78,7 @@ GUARDED = {
     "record/operations/ai_call.py: spent, self._billed_before": "under the call's lock",
     "record/operations/context.py: next(iter(trace.set_span_in_context": "a context of its own",
     "record/operations/operation.py: line['attributes'], self._attributes": "at the end, which comes once",
+    "record/operations/operation.py: self.place = GeneratorBlock": "when its block is entered, which comes once",
     "record/operations/seen_calls.py: around.calls =": "at worst two views are not found to be of one request",
     "record/operations/seen_calls.py: call.response =": "at worst two views are not found to be of one request",
     "record/operations/task.py: self._given[ours] =": "while it is made",

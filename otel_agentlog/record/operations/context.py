@@ -54,31 +54,65 @@ CONVERSATION = "gen_ai.conversation.id"
 GENERATOR_FLAGS = 0x20 | 0x200
 """``inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR``."""
 
+ENTERING = frozenset({"__enter__", "__aenter__", "enter_context", "enter_async_context", "call_fixture_func"})
+"""Functions that enter a ``with`` block for their caller: contextlib's, those of classes, and the one of pytest's fixtures."""
+
+
+def generator_around(frame: FrameType | None) -> FrameType | None:
+    """The generator that a ``with`` block entered in ``frame`` is in, if it leaves the block each time it is suspended.
+
+    What runs `contextlib.contextmanager`'s generator is the ``with`` statement of somebody else, whose block this one is around.
+    """
+    while frame is not None:
+        generator = frame if frame.f_code.co_flags & GENERATOR_FLAGS else None
+        if generator is not None:
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_name not in ENTERING:
+            return generator
+        frame = frame.f_back
+    return None
+
 
 class GeneratorBlock:
-    """The generator that a ``with`` block is in, and whether that generator is suspended right now.
+    """Where a ``with`` block is among generators: which one it is in, if any, and which were suspended when it began.
 
-    A generator's context variables leak to its consumer while it is suspended, so such a block is current only while its
-    frame is on the stack, or in threads and asyncio tasks that were started inside it.
+    A generator's context variables leak to its consumer while it is suspended, so a block in one is current only while its
+    frame is on the stack, or in threads and asyncio tasks that were started inside it. When it goes on while a block of its
+    consumer is open, that one is to the generator's code as a caller's, not inside its block.
     """
 
-    __slots__ = ("_frame_id", "_task", "_thread")
+    __slots__ = ("_task", "_thread", "beside", "frame_id")
 
-    def __init__(self, frame: FrameType) -> None:
-        self._frame_id = id(frame)
+    def __init__(self, generator: FrameType | None, beside: tuple[OperationScope, ...] = ()) -> None:
+        self.frame_id = 0 if generator is None else id(generator)
+        self.beside = beside
+        """Those with blocks in generators that were suspended."""
         self._thread = threading.get_ident()
         self._task = _task_id()
 
     @property
+    def is_here(self) -> bool:
+        """Whether it was entered in this thread and asyncio task."""
+        return threading.get_ident() == self._thread and _task_id() == self._task
+
+    def apart_from(self, scope: OperationScope) -> bool:
+        """Whether this block is left in its own time, whatever becomes of that of ``scope`` around it."""
+        return self.frame_id != 0 or scope in self.beside
+
+    @property
     def suspended(self) -> bool:
-        if threading.get_ident() != self._thread or _task_id() != self._task:
+        """Whether what runs here is not of this block, but of what is around it or of a generator beside it."""
+        if not self.is_here:
             return False
+        beside = {scope.place.frame_id for scope in self.beside if scope._tokens and scope.place is not None}
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if id(frame) == self._frame_id:
+            if (frame_id := id(frame)) == self.frame_id:
                 return False
+            if frame_id in beside:
+                return True
             frame = frame.f_back
-        return True
+        return self.frame_id != 0
 
 
 def _task_id() -> int | None:
@@ -164,9 +198,9 @@ class OperationScope:
     outer: Context = _EMPTY
     """The context of its parent, which may be in another process."""
     around: Context = _EMPTY
-    """The context that was current here when it began, and will be again."""
+    """The context that was here when it began, and will be again; what is in it may be of a generator that is suspended."""
     place: GeneratorBlock | None = None
-    """The generator that its ``with`` block is in."""
+    """Where its ``with`` block is, if there are generators: one that it is in, or others that are suspended."""
     start_ns = 0
     _attached: Context | None = None
     """The context in which it is current, while its ``with`` block runs."""
@@ -245,10 +279,10 @@ class OperationScope:
 
 
 class PlacedSpan(Span):
-    """Replaces the span of a ``with`` block inside a generator.
+    """Replaces the span of a ``with`` block that has a `GeneratorBlock`.
 
-    While the generator is suspended, and after the block has ended, it answers with the ids of the span around it, so that
-    no span of the consumer becomes a child of the generator.
+    While that is suspended, and after the block has ended, it answers with the ids of the span around it, so that no span of a
+    consumer becomes a child of the generator.
     """
 
     def __init__(self, scope: OperationScope) -> None:
@@ -306,6 +340,28 @@ def open_around(context: Context) -> Context:
         context = scope.around
         scope = operation_in(context)
     return context
+
+
+def unended(context: Context) -> Context:
+    """The innermost context around, or equal to, this one whose operation has not ended."""
+    scope = operation_in(context)
+    while scope is not None and not scope._tokens:
+        context = scope.around
+        scope = operation_in(context)
+    return context
+
+
+def place_among_generators(context: Context) -> GeneratorBlock | None:
+    """Of a block that is entered here, where this context is current: its place beside generators that are suspended."""
+    beside: list[OperationScope] = []
+    scope = operation_in(context)
+    while scope is not None and (not scope._tokens or (scope.place is not None and scope.place.suspended)):
+        if scope._tokens and scope.place is not None and scope.place.frame_id:
+            beside.append(scope)
+        scope = operation_in(scope.around)
+    if scope is not None and scope.place is not None and scope.place.is_here:
+        beside.extend(scope.place.beside)
+    return GeneratorBlock(None, tuple(beside)) if beside else None
 
 
 BY_TRACE: dict[int, dict[int, weakref.ref[OperationScope]]] = {}
@@ -464,8 +520,8 @@ def restore(attached: Context, outer: Context) -> bool:
     if otel_context.get_current() is not attached:
         return False
     scope: Any = outer.get(OPERATION)
-    # Nearly always what was current has not ended, and needs no `open_around`.
-    otel_context.attach(outer if scope is None or (scope._tokens and scope.place is None) else open_around(outer))
+    # Nearly always what was current has not ended. That of a suspended generator is there when it goes on.
+    otel_context.attach(outer if scope is None or scope._tokens else unended(outer))
     return True
 
 
@@ -476,7 +532,7 @@ def entered_inside(scope: OperationScope) -> list[OperationScope]:
     while inner is not None and inner is not scope:
         found.append(inner)
         inner = operation_in(inner.around)
-    return [] if inner is None else [each for each in found if each.place is None]
+    return [] if inner is None else [each for each in found if each.place is None or not each.place.apart_from(scope)]
 
 
 def bound(context: Context) -> Mapping[str, Any]:

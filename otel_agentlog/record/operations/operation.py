@@ -23,6 +23,7 @@ from otel_agentlog.record.exceptions.error_id import new_error_id
 from otel_agentlog.record.exceptions.fresh_stack import SHALLOW, is_deep, on_fresh_stack
 from otel_agentlog.record.operations.context import (
     BOUND,
+    ENTERING,
     GENERATOR_FLAGS,
     OPERATION,
     SPAN,
@@ -31,11 +32,13 @@ from otel_agentlog.record.operations.context import (
     PlacedSpan,
     bound_attributes,
     entered_inside,
+    generator_around,
     inside,
     live,
-    open_around,
     operation_in,
+    place_among_generators,
     restore,
+    unended,
 )
 from otel_agentlog.record.operations.decorators import AroundGenerator, Decorator, Resumed
 from otel_agentlog.record.operations.open_operations import OPEN, opened
@@ -251,7 +254,8 @@ class Operation(Decorator):
             scope: Any = here.get(OPERATION)
             if scope is None or not scope._tokens or scope.place is not None:
                 # What is current where nothing is may be another one at the end.
-                around = open_around(here)
+                around = unended(here)
+                self.place = place_among_generators(around)
                 here = live(around)
             self._begin(here, around)
         except StateError:
@@ -299,8 +303,9 @@ class Operation(Decorator):
             self.start()
             try:
                 caller = sys._getframe(1)
-                if caller.f_code.co_flags & GENERATOR_FLAGS:
-                    self.place = GeneratorBlock(caller)
+                code = caller.f_code
+                if (code.co_flags & GENERATOR_FLAGS or code.co_name in ENTERING) and (generator := generator_around(caller)):
+                    self.place = GeneratorBlock(generator, () if self.place is None else self.place.beside)
                 elif self.place is None:
                     self.place = None  # of its own: each line inside reads it, and what is of the class takes longer
                 span = self.span if self.place is None else PlacedSpan(self)
@@ -326,10 +331,7 @@ class Operation(Decorator):
             raise
 
     async def __aenter__(self: Self) -> Self:
-        caller = sys._getframe(1)
-        if caller.f_code.co_flags & GENERATOR_FLAGS and self.state is State.PENDING:
-            self.place = GeneratorBlock(caller)
-        return self.__enter__()  # whose caller is this coroutine
+        return self.__enter__()  # which looks for the caller of this
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.__exit__(kind, error, tb)
