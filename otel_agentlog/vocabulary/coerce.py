@@ -75,6 +75,11 @@ def as_integer(value: Any) -> int | None:
     return value if type(value) is int and -_INT64 <= value < _INT64 else None
 
 
+def bounded(count: int) -> int:
+    """The nearest integer of 64 bits: sums of what only damage writes may be larger than any file or receiver takes."""
+    return max(-_INT64, min(count, _INT64 - 1))
+
+
 def as_number(value: Any) -> float | None:
     """A float, also of an integer of 64 bits; truth values are none."""
     kind = type(value)

@@ -14,7 +14,7 @@ from otel_agentlog._interrupts import first_of, raise_interrupt
 from otel_agentlog.store.folder.layout import parse_timestamp
 from otel_agentlog.store.folder.reader import TaskReader, whole
 from otel_agentlog.vocabulary.actions import HANDED_OVER
-from otel_agentlog.vocabulary.coerce import mapping, number, text
+from otel_agentlog.vocabulary.coerce import bounded, mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, INSIDE_CALL, SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
@@ -290,11 +290,7 @@ class Tally:
         task in its place), else the time from start to latest line.
         """
         with self._lock:
-            found: dict[str, Any] = dict.fromkeys(METRICS)
-            found.update(self._tokens)
-            found.update(self._counts)
-            for counter in self._runs.still_open().values():
-                found[counter] += 1
+            found: dict[str, Any] = {**dict.fromkeys(METRICS), **self._counted()}
             found["cost_usd"] = self._total_cost()
             found["duration_seconds"] = self._duration(number(end or {}, "duration_ms"))
             found["memory_peak_mb"] = self._memory_peak_mb
@@ -305,15 +301,21 @@ class Tally:
         """What the task came to so far, for its end line, which is an error itself, with this id, or none: counts, and where AI
         calls ended tokens, cost and why the last answer ended."""
         with self._lock:
-            found: dict[str, Any] = {**self._counts}
-            for counter in self._runs.still_open().values():
-                found[counter] += 1
+            counted = self._counted()
+            found: dict[str, Any] = {key: counted[key] for key in self._counts}
             found["errors"] += is_error and (error_id is None or error_id not in self._error_ids)
             if not self._answered:
                 return found
-            found |= {key: self._tokens[key] for key in ("input_tokens", "output_tokens")}
+            found |= {key: counted[key] for key in ("input_tokens", "output_tokens")}
             reasons = [reason for reason in self._finish_reasons if isinstance(reason, str)]
             return {**found, "cost_usd": self._total_cost(), **({"finish_reasons": reasons} if reasons else {})}
+
+    def _counted(self) -> dict[str, int]:
+        """Tokens and counts, with what is still open; with the lock held."""
+        found = {**self._tokens, **self._counts}
+        for counter in self._runs.still_open().values():
+            found[counter] += 1
+        return {key: bounded(count) for key, count in found.items()}
 
     def _note_writer(self, event_id: object) -> None:
         if isinstance(event_id, str) and (match := EVENT_ID.fullmatch(event_id)) is not None:

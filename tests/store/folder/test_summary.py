@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_agentlog.store.folder.layout import encode_document
 from otel_agentlog.store.folder.reader import TaskReader, list_tasks
 from otel_agentlog.store.folder.totals import COUNTED, METRICS, OpenSpan, Tally, replay
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS
@@ -189,6 +191,20 @@ def test_an_end_whose_start_was_lost_still_counts() -> None:
         "tool_runs": 1,
         "steps": 1,
     }
+
+
+EXTREME = st.sampled_from([2**63 - 1, -(2**63), 2**64, 10**400, -(10**400), 1e290, -1e290, 1e308, float("inf"), True, None])
+
+
+@settings(max_examples=200)
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(("input_tokens", "output_tokens", "cost_usd", "attempts"), EXTREME))))
+def test_figures_fit_into_the_file_whatever_was_added_up(details: list[dict[str, Any]]) -> None:
+    """A task that is at its end has its result: JSON and OTLP hold integers of 64 bits."""
+    tally = tallied(ai_calls(*details))
+
+    for figures in (tally.metrics(), tally.used()):
+        assert json.loads(encode_document(figures)) == figures
+        assert all(-(2**63) <= figures[key] < 2**63 for key in ("ai_calls", "retries") if key in figures)
 
 
 def test_an_open_span_moves_with_its_state() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 from otel_agentlog.query import GROUPS, Group, hints
 from otel_agentlog.view.cli.context import CliContext, print_json
@@ -34,8 +35,10 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     with reading_progress() as progress:
         whole, found = context.statistics(wanted, (None, options.group_by), progress)
     total = whole.groups[0]
+    # Where groups count calls the sum does, too: a task has a cost if one of its calls has.
+    unpriced = sum(group.unpriced for group in found.groups) if found.counted == "ai_calls" else total.unpriced
     if options.json:
-        spent_in_all = {"cost_usd": total.cost_usd, "unpriced": total.unpriced, "tasks": total.tasks, "ai_calls": total.ai_calls}
+        spent_in_all = {"cost_usd": total.cost_usd, "unpriced": unpriced, "tasks": total.tasks, "ai_calls": total.ai_calls}
         used = {"input_tokens": total.input_tokens, "output_tokens": total.output_tokens}
         print_json({**as_json(context, found, options.group_by), "total": {**spent_in_all, **used}})
         return 0
@@ -48,7 +51,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     listed = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]
     calls = f"{total.ai_calls:,} AI {'call' if total.ai_calls == 1 else 'calls'}"
     screen.text(
-        Piece(formats.usd(total.cost_usd), "money"),
+        cost(replace(total, unpriced=unpriced)),
         f" for {calls} of {formats.count(total.tasks, 'task')} below {safe(str(context.root))}",
     )
     columns = (

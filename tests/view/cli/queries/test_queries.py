@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import otel_agentlog
 from otel_agentlog.query import marks
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.vocabulary.terminal_text import width
@@ -180,6 +181,20 @@ def test_cost_names_the_sum_and_what_has_no_price(stories: Path) -> None:
     assert said.lines[0] == f"$0.023 for 1 AI call of 1 task below {stories}"
     assert said.lines[2].split() == ["claude-opus-4-5", "1", "1.2k", "850", "$0.023", "100%"]
     assert (unknown["cost_usd"], unknown["unpriced"]) == (None, 1)
+
+
+def test_cost_says_what_has_no_price_beside_what_has(tasks_root: Path) -> None:
+    """One call with a price and two without, all of one task: the sum has a plus, and counts as its groups do."""
+    with otel_agentlog.task("mixed"):
+        for model, provider in (("claude-opus-4-5", "anthropic"), ("nobody-knows", "nobody"), ("nobody-knows", "nobody")):
+            with otel_agentlog.ai_call(model, provider=provider) as call:
+                call.usage(input_tokens=1000, output_tokens=0)
+    otel_agentlog.flush()
+
+    said, answer = agentlog("cost", "--root", tasks_root), asked("cost", "--root", tasks_root)
+
+    assert said.lines[0].startswith("$0.0050+ for 3 AI calls of 1 task")
+    assert answer["total"]["unpriced"] == sum(group["unpriced"] for group in answer["groups"]) == 2
 
 
 def test_top_names_the_busiest(stories: Path) -> None:
