@@ -5,15 +5,16 @@ A generator's operation is current only while the generator's own code runs: its
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Literal, TypeVar, cast
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.record.operations.context import OperationScope, inside, restore
+from otel_agentlog.record.operations.context import ENTERING, OperationScope, generator_around, inside, restore
 from otel_agentlog.vocabulary.functions import GENERATORS, Around, Function, Surrounding, kind_of, wrap
 
 Self = TypeVar("Self", bound="Decorator")
@@ -60,6 +61,10 @@ class Decorator(OperationScope):
             raise_interrupt()
             self._recorder.failed("field", error)
 
+    def become_current(self, generator: FrameType | None) -> None:
+        """Be so until its end, in a block that is in this generator."""
+        raise NotImplementedError
+
     def suspended(self, in_turns: bool) -> Around:
         """Stop being current without ending; returns what goes on with it, in turns if that is a generator."""
         raise NotImplementedError
@@ -102,7 +107,10 @@ class Resumed(Around):
 
 
 class AroundGenerator(Around):
-    """Lets a generator's code and its consumer take turns, each in its own context."""
+    """Lets a generator's code and its consumer take turns, each in its own context.
+
+    Under `contextlib.contextmanager` there are no turns: the operation stays current in the block that the generator is around.
+    """
 
     def __init__(self, operation: Decorator, begun: bool = False) -> None:
         self._operation, self._begun = operation, begun
@@ -112,17 +120,29 @@ class AroundGenerator(Around):
     def __enter__(self) -> None:
         if not self._begun:
             self._operation.start()
-        self._inside = inside(self._operation)
-        self._outside: Context = otel_context.get_current()
+        wrapper: FrameType | None = sys._getframe(1)
+        generator = generator_around(wrapper)
+        if wrapper is not None and wrapper.f_code.co_name in ENTERING:
+            wrapper = wrapper.f_back  # of an asynchronous one: the caller was `__aenter__`
+        self._takes_turns = generator is wrapper
+        if self._takes_turns:
+            self._inside = inside(self._operation)
+            self._outside: Context = otel_context.get_current()
+        else:
+            self._operation.become_current(generator)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> Literal[False]:
         self._operation.finish_quietly(error)
         return False
 
     def entered(self) -> None:
+        if not self._takes_turns:
+            return
         self._outside = otel_context.get_current()
         otel_context.attach(self._inside)
 
     def left(self) -> None:
+        if not self._takes_turns:
+            return
         self._inside = otel_context.get_current()
         otel_context.attach(self._outside)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from operator import methodcaller
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from opentelemetry import context as otel_context
@@ -304,9 +304,10 @@ class Operation(Decorator):
             try:
                 caller = sys._getframe(1)
                 code = caller.f_code
-                if (code.co_flags & GENERATOR_FLAGS or code.co_name in ENTERING) and (generator := generator_around(caller)):
-                    self.place = GeneratorBlock(generator, () if self.place is None else self.place.beside)
-                elif self.place is None:
+                if code.co_flags & GENERATOR_FLAGS or code.co_name in ENTERING:
+                    self.become_current(generator_around(caller))
+                    return self
+                if self.place is None:
                     self.place = None  # of its own: each line inside reads it, and what is of the class takes longer
                 span = self.span if self.place is None else PlacedSpan(self)
                 self._attached = Context({**self.outer, SPAN: span, OPERATION: self})
@@ -319,6 +320,14 @@ class Operation(Decorator):
         except BaseException as error:  # noqa: BLE001 - it is raised again
             self._leave(error)
         return self
+
+    def become_current(self, generator: FrameType | None) -> None:
+        if generator is not None:
+            self.place = GeneratorBlock(generator, () if self.place is None else self.place.beside)
+        elif self.place is None:
+            self.place = None  # as in `__enter__`
+        self._attached = inside(self)
+        otel_context.attach(self._attached)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         try:

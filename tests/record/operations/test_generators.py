@@ -96,13 +96,44 @@ async def stacked_async(kind: str) -> AsyncIterator[Any]:
         yield await stack.enter_async_context(around_async(kind))
 
 
+def decorated(kind: str) -> Any:
+    """The function that the context manager is made of is decorated."""
+
+    @contextlib.contextmanager
+    @KINDS[kind]("block")
+    def session() -> Iterator[Any]:
+        leaf("set up")
+        yield agentlog.current_operation()
+        leaf("torn down")
+
+    return session()
+
+
+def decorated_async(kind: str) -> Any:
+    """The same for coroutines."""
+
+    @contextlib.asynccontextmanager
+    @KINDS[kind]("block")
+    async def session() -> AsyncIterator[Any]:
+        leaf("set up")
+        yield agentlog.current_operation()
+        leaf("torn down")
+
+    return session()
+
+
 SYNC: dict[str, Callable[[str], Any]] = {
     "a function": around,
     "a function of another": nested,
     "a class": Session,
     "a stack in a function": stacked,
+    "a decorated function": decorated,
 }
-ASYNC: dict[str, Callable[[str], Any]] = {"a function": around_async, "a stack in a function": stacked_async}
+ASYNC: dict[str, Callable[[str], Any]] = {
+    "a function": around_async,
+    "a stack in a function": stacked_async,
+    "a decorated function": decorated_async,
+}
 INSIDE = ("set up", "inside", "torn down")
 
 
