@@ -130,6 +130,23 @@ def test_a_task_has_a_budget(rule: str, spent: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "spent"),
+    [("task_tokens", {"tokens": 160}), ("task_cost_usd", {"cost_usd": 160.0}), ("task_steps", {"kind": "step"})],
+)
+def test_what_a_task_spends_just_before_its_end_is_told(rule: str, spent: dict[str, Any]) -> None:
+    """Once, with nothing to be stopped; also where the task's end is the next that is seen."""
+    watch = Watch(rules_from({rule: {"threshold": 100, "action": "stop"}} if rule != "task_steps" else {rule: 0}))
+    _run(watch, 0, **{"kind": "ai_call", "task_id": "a", **spent})
+    _run(watch, 0, kind="task", task_id="a")
+
+    (alert,) = [alert for alert in watch.evaluate(START + SECOND) if alert.type == rule]
+
+    assert (alert.task_id, alert.action, alert.resolved) == ("a", "warn", False)
+    assert (rule, True) in _fired(watch, 2)
+    assert _fired(watch, 3) == []
+
+
+@pytest.mark.parametrize(
     ("given_", "named"),
     [
         ({"eror_rate": 1}, "eror_rate"),

@@ -104,6 +104,8 @@ class _Spent:
     tokens: int = 0
     cost_usd: float = 0.0
     steps: int = 0
+    has_ended: bool = False
+    """It is looked at once more: what a task spends last may be most of it."""
 
 
 class Watch:
@@ -142,6 +144,10 @@ class Watch:
     def evaluate(self, now_ns: int) -> list[Alert]:
         """What has become too much since the last call, and what has ended."""
         found = {(each.rule.name, each.specialist, each.task_id): each for each in self.figures(now_ns)}
+        for task_id in [task_id for task_id, spent in self._tasks.items() if spent.has_ended]:
+            del self._tasks[task_id]
+            for key in [key for key in self.active if key[2] == task_id]:
+                found.pop(key, None)
         news = [self._begin(key, each, now_ns) for key, each in found.items() if key not in self.active and each.is_too_much]
         ended = [key for key in self.active if self._has_ended(key, found.get(key), now_ns)]
         return news + [self._end(key, now_ns) for key in ended]
@@ -202,7 +208,8 @@ class Watch:
 
     def _note_spent(self, task_id: str, seen: Observation) -> None:
         if seen.kind == "task":
-            self._tasks.pop(task_id, None)
+            if task_id in self._tasks:
+                self._tasks[task_id].has_ended = True
             return
         spent = self._tasks.pop(task_id, None) or _Spent()
         self._tasks[task_id] = spent
@@ -278,7 +285,9 @@ class Watch:
     def _budgets(self, name: str, rule: Rule) -> Iterator[RuleValue]:
         for task_id, spent in list(self._tasks.items()):
             value = float(getattr(spent, name.removeprefix("task_")))
-            yield RuleValue(rule, value, f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}", None, task_id)
+            words = f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}"
+            # There is nothing to stop any more.
+            yield RuleValue(replace(rule, action="warn") if spent.has_ended else rule, value, words, None, task_id)
 
 
 _OF_ALL: Mapping[str, Callable[[Watch, Rule, int], RuleValue]] = {
