@@ -40,6 +40,8 @@ def index_row_of(task: TaskReader) -> IndexRow:
     extract, said = (extract_from(task), []) if row.has_ended else lines_read(task).extract()
     said += words_of("\n".join(extract.texts))
     recorded = metrics.get("duration_seconds") if settled else tally_of(task).metrics().get("duration_seconds")
+    cost = amount(metrics.get("cost_usd"), COST_UNITS_PER_USD)
+    without_price = (run for run in extract.runs if run.kind == "ai_call" and run.cost is None and run.outcome != "running")
     tags = tuple(tag for tag in _list(metadata.get("tags")) if isinstance(tag, str))
     return IndexRow(
         status=row.status,
@@ -50,7 +52,8 @@ def index_row_of(task: TaskReader) -> IndexRow:
         started_ns=None if (started := row.time_ns("started_at")) is None else bounded_time(started),
         duration_us=amount(metrics.get("duration_seconds"), _US),
         recorded_duration_us=amount(recorded, _US),
-        cost=amount(metrics.get("cost_usd"), COST_UNITS_PER_USD),
+        cost=cost,
+        unpriced=cost is None or any(without_price),
         **{key: amount(metrics.get(key)) or 0 for key in _COUNTS},
         agent=text(metadata, "assigned_agent"),
         agent_type=text(metadata, "agent_type"),

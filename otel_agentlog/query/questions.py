@@ -77,13 +77,14 @@ def search(
     _known(order, ORDERS, "order")
     chosen = wanted or Filter()
 
-    def page(index: TaskIndex) -> tuple[dict[str, Scores], Counted]:
+    def page(index: TaskIndex) -> tuple[dict[str, tuple[Scores, bool]], Counted]:
         names = index.folders(chosen, order, limit, max(0, offset))
-        scores = index.scores_of(names)
-        return {name: scores.get(name, {}) for name in names}, index.count(chosen)
+        scores, unpriced = index.scores_of(names), index.unpriced(names)
+        return {name: (scores.get(name, {}), name in unpriced) for name in names}, index.count(chosen)
 
     found, counted = ask(root, page, progress)
-    rows = [replace(row, scores=found[row.folder.name]) for row in _rows(root, list(found))]
+    known = ((row, *found[row.folder.name]) for row in _rows(root, list(found)))
+    rows = [replace(row, scores=scores, unpriced=unpriced) for row, scores, unpriced in known]
     return Page(rows, counted.matching, counted.tasks)
 
 

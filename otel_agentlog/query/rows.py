@@ -41,6 +41,8 @@ class TaskRow:
     """The figures of ``04-final-result.json``; counted from the lines while there is none."""
     error: Mapping[str, Any] | None
     """The exception it ended with: ``type``, ``message``, ``error_id``."""
+    unpriced: bool = False
+    """Whether the price of something in it is not known; where the index was asked."""
     scores: Mapping[str, float | str] = field(default_factory=dict)
     """By name the mean of the scores that count, or a label where none has a value; where the index was asked."""
 
@@ -79,6 +81,7 @@ class TaskRow:
             "status": self.status,
             "process_gone": self.process_gone,
             **self.metrics,
+            "unpriced": self.unpriced,
             "error": None if self.error is None else dict(self.error),
             "scores": dict(self.scores),
             "delivery": dict(mapping(self.metadata, "delivery")),

@@ -144,7 +144,7 @@ def group_of_tasks(key: str | None, rows: Sequence[IndexRow]) -> Group:
         success_rate=rate(by_status["completed"], sum(by_status[status] for status in UNSUCCESSFUL)),
         duration_seconds=percentiles(row.duration_us for row in rows),
         cost_usd=dollars(row.cost for row in rows),
-        unpriced=sum(row.cost is None for row in rows),
+        unpriced=sum(row.unpriced for row in rows),
         **{name: sum(getattr(row, name) for row in rows) for name in COUNTS},
         scores=means(rows),
     )

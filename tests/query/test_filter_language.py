@@ -225,7 +225,7 @@ def meets(row: IndexRow, condition: Condition) -> bool:
                 "ended": row.status in STATUSES,
                 "unsuccessful": row.status in UNSUCCESSFUL,
                 "subtask": row.parent_task_id is not None,
-                "unpriced": row.cost is None,
+                "unpriced": row.unpriced,
             }[flag]
         case Not(inner):
             return not meets(row, inner)

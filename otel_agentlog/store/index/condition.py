@@ -208,7 +208,7 @@ FIELDS: Mapping[str, FilterField] = {
 FLAGS: Mapping[str, tuple[str, str]] = {
     "active": (f"task.status NOT IN {tuple(sorted(ENDED))}", "has not ended"),
     "subtask": ("task.parent_task_id IS NOT NULL", "is a part of another task"),
-    "unpriced": ("task.cost IS NULL", "its cost is not known"),
+    "unpriced": ("task.unpriced", "the price of something in it is not known"),
     "unsuccessful": (f"task.status IN {tuple(sorted(UNSUCCESSFUL))}", "failed, timed out or was interrupted"),
     "ended": (f"task.status IN {tuple(sorted(ENDED))}", "has ended, however"),
 }

@@ -24,7 +24,7 @@ FOLDER = ".catalogue"
 FILE = "tasks.sqlite"
 MEMORY = ":memory:"
 
-VERSION = 5
+VERSION = 6
 """Of the tables, in ``user_version``: an index with another one is made anew."""
 
 BUSY_S = 10.0

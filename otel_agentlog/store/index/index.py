@@ -147,7 +147,7 @@ _STATES = frozenset(state.value for state in State)
 _COST = "CASE WHEN count(cost) THEN sum(cost) END"
 _DURATIONS = "json_group_array(duration_us) FILTER (WHERE duration_us IS NOT NULL)"
 _TASK_SUMS = (
-    f"count(*), count(*), {_COST}, count(*) - count(cost), sum(input_tokens), sum(output_tokens), sum(ai_calls),"
+    f"count(*), count(*), {_COST}, sum(unpriced), sum(input_tokens), sum(output_tokens), sum(ai_calls),"
     " sum(tool_runs), sum(steps), sum(retries), sum(errors)"
 )
 _RUN_SUMS = {
@@ -418,6 +418,16 @@ class TaskIndex:
             )
             for folder, name, mean, label in self._rows(query, some):
                 found.setdefault(os.fsdecode(folder), {})[name] = label or "" if mean is None else round(mean, 6)
+        return found
+
+    def unpriced(self, folders: Sequence[str]) -> set[str]:
+        """The names of those of these folders whose tasks have something in them without a known price."""
+        found: set[str] = set()
+        for at in range(0, len(folders), _MANY):
+            some = [os.fsencode(each) for each in folders[at : at + _MANY]]
+            named = f"folder.name IN ({', '.join('?' * len(some))})"
+            query = f"SELECT folder.name FROM folder JOIN task USING (id) WHERE {named} AND unpriced"
+            found.update(os.fsdecode(name) for (name,) in self._rows(query, some))
         return found
 
     def errors_by_category(self, wanted: Filter) -> dict[str, int]:

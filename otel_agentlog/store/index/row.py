@@ -65,7 +65,9 @@ class IndexRow:
     recorded_duration_us: int | None = None
     """From the first to the last line: the duration of a task whose process has died."""
     cost: int | None = None
-    """In units; ``None`` if unknown."""
+    """In units, of what has a price; ``None`` if unknown."""
+    unpriced: bool = False
+    """Whether an AI call in it has no known price, or its cost is not known at all."""
     input_tokens: int = 0
     output_tokens: int = 0
     ai_calls: int = 0

@@ -33,14 +33,14 @@ from otel_agentlog.store.index.words import storable
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 _TASK = (
-    *("created_ns", "duration_us", "cost", "input_tokens", "output_tokens"),
+    *("created_ns", "duration_us", "cost", "unpriced", "input_tokens", "output_tokens"),
     *("ai_calls", "tool_runs", "steps", "retries", "errors"),
     *("status", "agent", "agent_type", "user", "specialist", "source", "provider", "model"),
     *("parent_task_id", "session_id", "correlation_id", "damage", "task_id", "name"),
 )
 """Columns of ``task`` after its id; fields of `IndexRow`."""
 
-_SUMMED = "duration_us, status, cost, input_tokens, output_tokens, ai_calls, tool_runs, steps, retries, errors"
+_SUMMED = "duration_us, status, cost, unpriced, input_tokens, output_tokens, ai_calls, tool_runs, steps, retries, errors"
 _SPENT = "duration_us, outcome, cost, input_tokens, output_tokens, retries"
 
 ALL = "all"
@@ -57,7 +57,7 @@ _TOTALLED = (
 _PRICED, _COST = "@.cost IS NOT NULL", "coalesce(@.cost, 0)"
 _TIMED = "@.duration_us IS NOT NULL, coalesce(@.duration_us, 0)"
 _OF_TASKS = (
-    f"1, 1, {_PRICED}, @.cost IS NULL, {_COST}, @.input_tokens, @.output_tokens, @.ai_calls, @.tool_runs, @.steps,"
+    f"1, 1, {_PRICED}, @.unpriced, {_COST}, @.input_tokens, @.output_tokens, @.ai_calls, @.tool_runs, @.steps,"
     f" @.retries, @.errors, {_TIMED}"
 )
 _OF_AI_CALLS = (
@@ -96,7 +96,8 @@ TABLES = (
     "CREATE TABLE folder (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB NOT NULL UNIQUE, signature INTEGER NOT NULL,"
     " settled INTEGER NOT NULL)",
     "CREATE TABLE task (id INTEGER PRIMARY KEY, created_ns INTEGER NOT NULL, duration_us INTEGER, cost INTEGER,"
-    " input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, ai_calls INTEGER NOT NULL, tool_runs INTEGER NOT NULL,"
+    " unpriced INTEGER NOT NULL, input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,"
+    " ai_calls INTEGER NOT NULL, tool_runs INTEGER NOT NULL,"
     " steps INTEGER NOT NULL, retries INTEGER NOT NULL, errors INTEGER NOT NULL, status TEXT NOT NULL, agent TEXT,"
     " agent_type TEXT, user TEXT, specialist TEXT, source TEXT, provider TEXT, model TEXT, parent_task_id TEXT,"
     " session_id TEXT, correlation_id TEXT, damage TEXT, task_id TEXT, name TEXT)",

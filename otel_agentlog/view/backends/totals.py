@@ -158,6 +158,8 @@ def _row(found: Mapping[str, Any], scores: Iterable[Line]) -> IndexRow:
     # One that was handed over took from its first start to this end.
     took_ns = end_ns - (start_ns if found["only_ends"] else found["began_ns"])
     counts: dict[str, Any] = {key: amount(details.get(key)) or 0 for key, _, _ in fields.TASK_END if key != "cost_usd"}
+    # Without an AI call it costs nothing.
+    cost = amount(details.get("cost_usd") if "input_tokens" in details else 0.0, COST_UNITS_PER_USD)
     latest = latest_scores(sorted(scores, key=lambda line: str(line["timestamp"])))
     return IndexRow(
         status=end["outcome"],
@@ -166,9 +168,8 @@ def _row(found: Mapping[str, Any], scores: Iterable[Line]) -> IndexRow:
         created_ns=bounded_time(found["began_ns"]),
         started_ns=bounded_time(found["began_ns"]),
         duration_us=amount(round(took_ns / 1e6, 3) / 1000, 1_000_000),
-        # Without an AI call it costs nothing.
-        cost=amount(details.get("cost_usd") if "input_tokens" in details else 0.0, COST_UNITS_PER_USD),
-        **counts,
+        cost=cost,
+        **{**counts, "unpriced": cost is None or counts["unpriced"] > 0},
         agent=details.get("agent"),
         agent_type=details.get("agent_type"),
         source=details.get("source"),

@@ -50,15 +50,17 @@ def tokens(count: Any) -> str:
     raise AssertionError("the last unit has no end")
 
 
-def usd(amount: Any) -> str:
-    """``$0`` ``$0.0002`` ``$0.023`` ``$1.85`` ``$1,204.10``; `UNKNOWN` for ``None``."""
+def usd(amount: Any, partly: bool = False) -> str:
+    """``$0`` ``$0.0002`` ``$0.023`` ``$1.85`` ``$1,204.10``, with a ``+`` for a part of the whole; `UNKNOWN` for ``None``."""
     if not _is_number(amount):
         return UNKNOWN
+    more = "+" if partly else ""
     if amount == 0:
-        return "$0"
+        return f"$0{more}"
     if 0 < amount < 0.00005:
-        return "<$0.0001"
-    return f"${amount:.4f}" if abs(amount) < 0.01 else f"${amount:.3f}" if abs(amount) < 1 else f"${amount:,.2f}"
+        return f"<$0.0001{more}"
+    digits = f"{amount:.4f}" if abs(amount) < 0.01 else f"{amount:.3f}" if abs(amount) < 1 else f"{amount:,.2f}"
+    return f"${digits}{more}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

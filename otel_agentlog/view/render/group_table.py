@@ -61,7 +61,7 @@ def cost(group: Group) -> Piece:
         return Piece(formats.UNKNOWN if group.unpriced and group.ai_calls else "", "money")
     if group.cost_usd == 0 and not group.ai_calls:
         return Piece("")
-    return Piece(formats.usd(group.cost_usd) + ("+" if group.unpriced else ""), "money")
+    return Piece(formats.usd(group.cost_usd, partly=bool(group.unpriced)), "money")
 
 
 def tokens(group: Group) -> str:

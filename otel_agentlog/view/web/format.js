@@ -33,12 +33,13 @@ export function count(number) {
 }
 
 /** $0 $0.0002 $0.023 $1.85 $1,204.10; unknown is not 0. */
-export function usd(amount) {
+export function usd(amount, partly = false) {
   if (!isNumber(amount)) return UNKNOWN;
-  if (amount === 0) return "$0";
-  if (amount > 0 && amount < 0.00005) return "<$0.0001";
+  const more = partly ? "+" : "";
+  if (amount === 0) return `$0${more}`;
+  if (amount > 0 && amount < 0.00005) return `<$0.0001${more}`;
   const digits = Math.abs(amount) < 0.01 ? 4 : Math.abs(amount) < 1 ? 3 : 2;
-  return `$${amount.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+  return `$${amount.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}${more}`;
 }
 
 export const percent = (share) => (isNumber(share) ? `${(share * 100).toFixed(share === 1 || share === 0 ? 0 : 1)}%` : UNKNOWN);

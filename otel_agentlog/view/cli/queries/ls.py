@@ -142,7 +142,7 @@ def _cells(row: TaskRow, depth: int, glyphs: Glyphs, ids: Mapping[str, str]) -> 
         Piece(formats.seconds(number(metrics, "duration_seconds"))),
         Piece(formats.tokens(calls) if calls else ""),
         Piece(formats.tokens(sum(count for count in spent if isinstance(count, int))) if calls else ""),
-        Piece(formats.usd(metrics.get("cost_usd")) if calls else "", "money"),
+        Piece(formats.usd(metrics.get("cost_usd"), partly=row.unpriced) if calls else "", "money"),
         Piece(formats.tokens(errors) if errors else "", "error"),
         Piece(labels.scores(row.scores)),
     ]

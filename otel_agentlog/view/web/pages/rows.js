@@ -98,7 +98,7 @@ export class TaskTable {
   row(row, index, now, depth) {
     const tokens = count((row.input_tokens ?? 0) + (row.output_tokens ?? 0));
     const cells = { title: this.title(row, depth, tokens), status: pill(row.status), agent: row.assigned_agent ?? "", when: ago(startOf(row), now),
-      time: seconds(secondsOf(row, now)), tokens, cost: usd(row.cost_usd), errors: row.errors || "" };
+      time: seconds(secondsOf(row, now)), tokens, cost: usd(row.cost_usd, row.unpriced), errors: row.errors || "" };
     return h("tr", { data: index === this.at ? { key: row.key, chosen: "" } : { key: row.key } },
       this.shown.map(([name]) => h("td", { class: `c-${name} ${NUMBERS.has(name) ? "num" : ""} ${name === "errors" && row.errors ? "bad" : ""} ${name === "when" ? "dim" : ""}`, title: name === "when" ? moment(startOf(row)) : null }, cells[name])));
   }
@@ -107,7 +107,7 @@ export class TaskTable {
     const below = row.error ? `${row.error.type ?? "error"}: ${row.error.message ?? ""}` : row.task_id;
     const parent = row.parent_task_id && !depth ? h("span.under", {}, "part of ", h("a", { href: hrefOf(row.parent_task_id) }, row.parent_task_id)) : null;
     // A narrow screen has no columns for these.
-    const figures = [row.assigned_agent, tokens === "0" ? null : `${tokens} tokens`, row.cost_usd ? usd(row.cost_usd) : null, row.errors ? plural(row.errors, "error") : null].filter(Boolean).join(" · ");
+    const figures = [row.assigned_agent, tokens === "0" ? null : `${tokens} tokens`, row.cost_usd ? usd(row.cost_usd, row.unpriced) : null, row.errors ? plural(row.errors, "error") : null].filter(Boolean).join(" · ");
     return h("div.named", { style: depth ? { "padding-left": `${Math.min(depth, 6) * 18}px` } : null },
       h("span.line", {}, row.parent_task_id ? h("span.sub", { title: "a sub-task" }, "↳ ", h("span.unseen", {}, "sub-task ")) : null, h("a.title", { href: hrefOf(row.key), title: row.name }, row.name)),
       h("span.under", { title: below }, below), parent, figures ? h("span.under.narrow", {}, figures) : null, this.foundIn(row));

@@ -183,9 +183,9 @@ def test_cost_names_the_sum_and_what_has_no_price(stories: Path) -> None:
     assert (unknown["cost_usd"], unknown["unpriced"]) == (None, 1)
 
 
-def test_cost_says_what_has_no_price_beside_what_has(tasks_root: Path) -> None:
-    """One call with a price and two without, all of one task: the sum has a plus, and counts as its groups do."""
-    with otel_agentlog.task("mixed"):
+def test_every_sum_says_what_has_no_price_beside_what_has(tasks_root: Path) -> None:
+    """One call with a price and two without, all of one task: each cost has a plus; counts are of what is counted."""
+    with otel_agentlog.task("mixed") as task:
         for model, provider in (("claude-opus-4-5", "anthropic"), ("nobody-knows", "nobody"), ("nobody-knows", "nobody")):
             with otel_agentlog.ai_call(model, provider=provider) as call:
                 call.usage(input_tokens=1000, output_tokens=0)
@@ -195,6 +195,11 @@ def test_cost_says_what_has_no_price_beside_what_has(tasks_root: Path) -> None:
 
     assert said.lines[0].startswith("$0.0050+ for 3 AI calls of 1 task")
     assert answer["total"]["unpriced"] == sum(group["unpriced"] for group in answer["groups"]) == 2
+    for words in (["ls"], ["stats", "--group-by", "agent"], ["stats"], ["cost", "--group-by", "status"]):
+        assert "$0.0050+" in agentlog(*words, "--root", tasks_root).out
+    assert asked("stats", "--root", tasks_root)["groups"][0]["unpriced"] == 1
+    assert found("is:unpriced", "--root", tasks_root) == {task.task_id}
+    assert [each["unpriced"] for each in asked("ls", "--root", tasks_root)["tasks"]] == [True]
 
 
 def test_top_names_the_busiest(stories: Path) -> None:
