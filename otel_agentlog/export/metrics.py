@@ -131,8 +131,7 @@ class Labels:
     a label with a few values more than its limit.
     """
 
-    def __init__(self, max_values: int = MAX_VALUES) -> None:
-        self._max_values = max_values
+    def __init__(self) -> None:
         self._seen: dict[str, set[str | int]] = {name: set() for name in ALLOWED}
         self._sets: dict[tuple[Label, ...], LabelSet] = {}
         self._raw: dict[tuple[Any, ...], LabelSet] = {}
@@ -190,7 +189,7 @@ class Labels:
         plain: str | int = value if type(value) in (str, int) else str(value)
         if plain in seen:
             return plain
-        if len(seen) >= self._max_values or (isinstance(plain, str) and len(plain) > MAX_CHARACTERS):
+        if len(seen) >= MAX_VALUES or (isinstance(plain, str) and len(plain) > MAX_CHARACTERS):
             # An int label (a port) has no `_OTHER`; 0 is no port.
             return names.OTHER if isinstance(plain, str) else 0
         seen.add(plain)

@@ -317,10 +317,10 @@ class Telemetry:
         if self._metrics is not None:
             self._metrics.on_delivery(SPAN if signal == "traces" else LOG, "dropped", count, reason)
 
-    def count_dropped(self, items: int, reason: str) -> None:
-        """Count items that will not be sent, of whatever signal."""
+    def count_dropped(self, items: int) -> None:
+        """Count items that will not be sent, of whatever signal, because their folders were deleted."""
         if self._metrics is not None:
-            self._metrics.on_delivery(None, "dropped", items, reason)
+            self._metrics.on_delivery(None, "dropped", items, "quota")
 
     def start(self) -> None:
         """Begin to send; until now nothing used the network."""

@@ -29,11 +29,9 @@ class Shipped:
     """By signal, why its items wait: a word, and the collector's message."""
 
 
-def ship(
-    unsent: Iterable[UnsentItem], deliver: Deliver, observer: DeliveryObserver, limits: QueueLimits | None = None
-) -> Shipped:
+def ship(unsent: Iterable[UnsentItem], deliver: Deliver, observer: DeliveryObserver) -> Shipped:
     """Send items as they are read; a signal that the collector does not take now is not tried again in this call."""
-    return _Shipping(deliver, observer, limits or QueueLimits()).run(unsent)
+    return _Shipping(deliver, observer).run(unsent)
 
 
 def item_of(unsent: UnsentItem, encoder: Encoder) -> Item:
@@ -48,8 +46,8 @@ def _ref_of(unsent: UnsentItem) -> ItemRef:
 
 
 class _Shipping:
-    def __init__(self, deliver: Deliver, observer: DeliveryObserver, limits: QueueLimits) -> None:
-        self._deliver, self._observer, self._limits = deliver, observer, limits
+    def __init__(self, deliver: Deliver, observer: DeliveryObserver) -> None:
+        self._deliver, self._observer, self._batch_items = deliver, observer, QueueLimits().batch_items
         self._batches: dict[str, list[Item]] = {"traces": [], "logs": []}
         self._bytes = {"traces": 0, "logs": 0}
         self._shipped = Shipped()
@@ -66,7 +64,7 @@ class _Shipping:
                 continue
             self._batches[signal].append(item)
             self._bytes[signal] += item.size_bytes
-            if len(self._batches[signal]) >= self._limits.batch_items or self._bytes[signal] >= BATCH_BYTES:
+            if len(self._batches[signal]) >= self._batch_items or self._bytes[signal] >= BATCH_BYTES:
                 self._send(signal)
         for signal in self._batches:
             self._send(signal)

@@ -300,11 +300,6 @@ class ResourceSampler:
         if self._begun and self._asleep:
             self._wake()
 
-    @property
-    def sampling(self) -> bool:
-        """Whether the thread is sampling, not sleeping."""
-        return not self._asleep
-
     def _wake(self) -> None:
         start = partial(_thread.start_new_thread, started_in_try(self._sample_repeatedly), ())
         try:

@@ -59,7 +59,6 @@ class Notifier:
         self._services = [self._service(url) for url in urls]
         self._waiting: queue.Queue[Alert | None] = queue.Queue(MAX_WAITING)
         self.sent = 0
-        self.not_sent = 0
         self._thread = threading.Thread(target=self._work, name="agentlog-notify", daemon=True)
         self._thread.start()
 
@@ -68,7 +67,6 @@ class Notifier:
         try:
             self._waiting.put_nowait(alert)
         except queue.Full:
-            self.not_sent += 1
             self._failed("too many notifications at once")
 
     def close(self, timeout_s: float = 10.0) -> None:
@@ -125,7 +123,6 @@ class Notifier:
         if was_sent:
             self.sent += 1
         else:
-            self.not_sent += 1
             self._failed(problem)
 
 

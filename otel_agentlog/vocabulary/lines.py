@@ -275,20 +275,6 @@ class SubtaskLine(LineKeys, total=False):
     details: dict[str, Any]
 
 
-class StageLine(TypedDict, total=False):
-    """A line of ``02-webhook-flow.jsonl``; the stage's own keys come in addition."""
-
-    timestamp: str
-    stage: str
-    status: str
-    event_type: str
-    provider: str
-    task_id: str
-    event_id: str
-    trace_id: str
-    span_id: str
-
-
 LINE_TYPES: Mapping[tuple[str, str | None], type] = {
     **{(kind, "start"): SpanStartLine for kind in ("task", "step", "webhook", "queue_push", "queue_pickup", "segment", "span")},
     **{(kind, "end"): SpanEndLine for kind in ("task", "step", "webhook", "queue_push", "queue_pickup", "segment", "span")},

@@ -298,7 +298,7 @@ class Wired:
 
     def _tell_upkeep(self, report: PruneReport) -> None:
         if report.dropped:
-            self.telemetry.count_dropped(report.dropped, "quota")
+            self.telemetry.count_dropped(report.dropped)
         summary = report.in_words()
         if summary:
             _logger.log(logging.WARNING if report.dropped else logging.INFO, "%s", summary)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otel_agentlog.export.semconv.content import PREVIEW_BYTES, encode, preview, preview_text
+from otel_agentlog.export.semconv.content import PREVIEW_BYTES, answer, encode, preview, preview_text
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_END, USER_ATTRIBUTES_AT_START, Conventions
 from otel_agentlog.export.semconv.names import Profile
 from tests.support.conformance.content import content_problem
@@ -61,7 +61,7 @@ _REMOTE = {"agent": "caller", "parameters": {"agent_name": "far", "agent_id": "a
 )
 def test_a_span_is_named_after_its_kind_of_work(line: dict[str, Any], name: str, kind: str) -> None:
     """Names are of low cardinality: never a task's title or an id."""
-    assert (CONVENTIONS.span_name(line), CONVENTIONS.span_kind(line)) == (name, kind)
+    assert CONVENTIONS.started(line)[:2] == (name, kind)
 
 
 # -- attributes -------------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_a_request_tells_everything_that_was_asked() -> None:
         correlation_id="k",
     )
 
-    attributes = CONVENTIONS.start_attributes(line)
+    attributes = CONVENTIONS.started(line)[2]
 
     assert list(attributes.items()) == [
         ("gen_ai.operation.name", "chat"),
@@ -200,7 +200,7 @@ def test_a_task_of_an_agent_is_an_invocation_and_any_other_is_a_workflow() -> No
     agent = start_line("task", details, message="Review PR 42")
     workflow = start_line("task", {"workflow": "review"}, message="Review PR 42")
 
-    assert CONVENTIONS.start_attributes(agent) == {
+    assert CONVENTIONS.started(agent)[2] == {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "brain",
         "gen_ai.request.model": "m",
@@ -212,7 +212,7 @@ def test_a_task_of_an_agent_is_an_invocation_and_any_other_is_a_workflow() -> No
         "agentlog.task.id": "task-abc123",
         "agentlog.component": "agent",
     }
-    assert CONVENTIONS.start_attributes(workflow) == {
+    assert CONVENTIONS.started(workflow)[2] == {
         "gen_ai.operation.name": "invoke_workflow",
         "gen_ai.agent.name": "review",
         "agentlog.task.workflow": "review",
@@ -245,7 +245,7 @@ def test_the_name_of_a_workflow_is_that_of_an_agent_in_the_newest_release_only(p
 @pytest.mark.parametrize("operation", ["create_agent", "invoke_agent"])
 def test_the_agent_of_a_call_is_the_one_that_is_created_or_invoked(operation: str) -> None:
     """The agent that calls is told under a name of our own."""
-    attributes = CONVENTIONS.start_attributes(start_line("ai_request", {**_REMOTE, "operation": operation}))
+    attributes = CONVENTIONS.started(start_line("ai_request", {**_REMOTE, "operation": operation}))[2]
 
     assert {key: value for key, value in attributes.items() if "agent." in key} == {
         "gen_ai.agent.name": "far",
@@ -280,7 +280,7 @@ def test_a_command_tells_its_program_and_exit_code() -> None:
     start = start_line("tool_call", {"command": {"executable_name": "git", "executable_path": "/usr/bin/git"}}, content="Bash")
     end = end_line("tool_call", {"exit_code": 128}, outcome="failed")
 
-    attributes = {**CONVENTIONS.start_attributes(start), **CONVENTIONS.end_attributes(end)}
+    attributes = {**CONVENTIONS.started(start)[2], **CONVENTIONS.end_attributes(end)}
 
     assert attributes["process.executable.name"] == "git"
     assert attributes["process.executable.path"] == "/usr/bin/git"
@@ -290,8 +290,8 @@ def test_a_command_tells_its_program_and_exit_code() -> None:
 
 def test_a_queue_speaks_the_messaging_convention() -> None:
     """Push is a send, pickup a process; the waiting time is ours."""
-    push = CONVENTIONS.start_attributes(start_line("queue_push", {"queue": "tasks", "message_id": "7"}))
-    pickup = CONVENTIONS.start_attributes(start_line("queue_pickup", {"queue": "tasks", "latency_ms": 12}))
+    push = CONVENTIONS.started(start_line("queue_push", {"queue": "tasks", "message_id": "7"}))[2]
+    pickup = CONVENTIONS.started(start_line("queue_pickup", {"queue": "tasks", "latency_ms": 12}))[2]
 
     common = {"messaging.system": "_OTHER", "messaging.destination.name": "tasks"}
     ids = {"agentlog.task.id": "task-abc123", "agentlog.component": "agent"}
@@ -307,7 +307,7 @@ def test_a_queue_speaks_the_messaging_convention() -> None:
 )
 def test_a_provider_has_the_conventions_name(given_name: str | None, known: str) -> None:
     """Where the convention has a word it is used, else the caller's own; it is never missing."""
-    assert CONVENTIONS.start_attributes(start_line("ai_request", {"provider": given_name}))["gen_ai.provider.name"] == known
+    assert CONVENTIONS.started(start_line("ai_request", {"provider": given_name}))[2]["gen_ai.provider.name"] == known
 
 
 def test_a_stage_is_an_event_of_scalars() -> None:
@@ -359,7 +359,7 @@ def test_only_failures_are_errors(keys: dict[str, Any], status: tuple[str, str |
 
     attributes = CONVENTIONS.end_attributes(line)
 
-    assert CONVENTIONS.status(line) == status
+    assert CONVENTIONS.ended(line)[1:] == status
     assert attributes.get("error.type") == error_type
     assert attributes["agentlog.outcome"] == keys["outcome"]
     assert attributes.get("agentlog.reason") == keys.get("reason")
@@ -387,7 +387,7 @@ def test_a_user_wins_for_core_names_and_loses_for_ours() -> None:
     )
     end = end_line("ai_request", CHAT, attributes={"error.type": "E", "agentlog.outcome": "failed", "gen_ai.operation.name": "x"})
 
-    assert CONVENTIONS.start_attributes(start) == {
+    assert CONVENTIONS.started(start)[2] == {
         "server.address": "proxy",
         "team": "red",
         "gen_ai.request.seed": 7,
@@ -444,8 +444,8 @@ def test_no_number_of_attributes_costs_an_id() -> None:
 
 def test_sampling_decides_on_the_names_of_the_convention() -> None:
     """What a sampler wants to know stands on the span when it starts."""
-    chat = CONVENTIONS.start_attributes(start_line("ai_request", {**CHAT, "server_address": "a", "server_port": 1}))
-    tool = CONVENTIONS.start_attributes(start_line("tool_call", {"tool_type": "function", "agent": "b"}, content="Read"))
+    chat = CONVENTIONS.started(start_line("ai_request", {**CHAT, "server_address": "a", "server_port": 1}))[2]
+    tool = CONVENTIONS.started(start_line("tool_call", {"tool_type": "function", "agent": "b"}, content="Read"))[2]
 
     server = {"server.address", "server.port"}
     assert {"gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model"} | server <= chat.keys()
@@ -472,7 +472,7 @@ def test_sampling_decides_on_the_names_of_the_convention() -> None:
 def test_a_profile_chooses_the_generation_of_names(profile: Any, expected: set[str]) -> None:
     """`legacy` has the names that dashboards of the past query, `both` has both."""
     conventions = Conventions(profile)
-    start = conventions.start_attributes(start_line("ai_request", CHAT))
+    start = conventions.started(start_line("ai_request", CHAT))[2]
     end = conventions.end_attributes(end_line("ai_request", {"cache_write_input_tokens": 1}))
 
     changing = {"gen_ai.provider.name", "gen_ai.system"} | {key for key in end if "cache" in key}
@@ -491,17 +491,17 @@ def test_content_stays_at_home_unless_asked_for() -> None:
     events_only = Conventions("latest", "full", frozenset({"event"}))
 
     for conventions in (CONVENTIONS, events_only):
-        assert "hello" not in str(conventions.start_attributes(request))
-        assert "kind" not in str(conventions.start_attributes(request))
+        assert "hello" not in str(conventions.started(request)[2])
+        assert "kind" not in str(conventions.started(request)[2])
 
 
 def test_full_content_stands_on_spans_as_json() -> None:
     """Everything that was said, each as one JSON string."""
     conventions = Conventions("latest", "full")
-    request = conventions.start_attributes(start_line("ai_request", {"messages": MESSAGES, "system": "be kind", "tools": TOOLS}))
+    request = conventions.started(start_line("ai_request", {"messages": MESSAGES, "system": "be kind", "tools": TOOLS}))[2]
     output = [{"type": "text", "content": "hi"}, {"type": "text", "content": "other", "choice": 1}]
     answer = conventions.end_attributes(end_line("ai_request", {"output": output}))
-    tool = conventions.start_attributes(start_line("tool_call", {"arguments": '{"path":"a.py"}'}, content="Read"))
+    tool = conventions.started(start_line("tool_call", {"arguments": '{"path":"a.py"}'}, content="Read"))[2]
     result = conventions.end_attributes(end_line("tool_call", {"result": "text"}))
 
     assert request["gen_ai.input.messages"] == encode(MESSAGES).decode()
@@ -515,12 +515,21 @@ def test_full_content_stands_on_spans_as_json() -> None:
     assert result["gen_ai.tool.call.result"] == '{"result":"text"}'
 
 
+@given(st.lists(st.dictionaries(st.sampled_from(["type", "choice", "content"]), st.integers() | st.text()), max_size=4))
+def test_whatever_parts_say_of_their_choice_none_is_lost(parts: list[dict[str, Any]]) -> None:
+    """One message a choice, with all of its parts; no output is a message without parts."""
+    messages = answer(parts)
+
+    assert sum(len(message["parts"]) for message in messages) == len(parts)
+    assert answer([]) == [{"role": "assistant", "parts": []}]
+
+
 def test_a_preview_is_short_json_with_digest_and_size() -> None:
     """What is cut is marked, the whole can be recognised by its hash, the last message survives."""
     conventions = Conventions("latest", "preview")
     messages = [{"role": "user", "parts": [{"type": "text", "content": f"{number} " + "x" * 900}]} for number in range(40)]
 
-    attributes = conventions.start_attributes(start_line("ai_request", {"messages": messages, "tools": TOOLS}))
+    attributes = conventions.started(start_line("ai_request", {"messages": messages, "tools": TOOLS}))[2]
 
     shown = attributes["gen_ai.input.messages"]
     assert isinstance(shown, str)
@@ -539,8 +548,8 @@ def test_content_appears_only_where_the_convention_has_a_place_for_it() -> None:
     conventions = Conventions("latest", "full")
     details = {"messages": MESSAGES, "system": "x", "tools": TOOLS}
 
-    embeddings = conventions.start_attributes(start_line("ai_request", {"operation": "embeddings", **details}))
-    task = conventions.start_attributes(start_line("task", details))
+    embeddings = conventions.started(start_line("ai_request", {"operation": "embeddings", **details}))[2]
+    task = conventions.started(start_line("task", details))[2]
 
     assert not [key for key in embeddings if "messages" in key or "content" in key]
     assert [key for key in task if key.startswith("gen_ai.")] == ["gen_ai.operation.name", "gen_ai.input.messages"]

@@ -315,11 +315,11 @@ def test_the_thread_sleeps_when_nothing_is_measured() -> None:
     measuring = ResourceSampler(INTERVAL_S)
     for _ in range(3):
         kept = measuring.begin(exact_cpu=True)
-        assert measuring.sampling
+        assert not measuring._asleep
         wait_for_sample(measuring)
         assert measuring.figures(kept)["memory_peak_mb"] > 0
         measuring.begin(exact_cpu=False)
-        wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
+        wait_until(lambda: bool(measuring._asleep), "the thread to sleep", timeout_s=60)
     measuring.stop()
 
 
@@ -327,7 +327,7 @@ def test_what_was_used_while_the_thread_slept_is_not_counted() -> None:
     """What begins while it sleeps is measured from the sample that it takes when it wakes."""
     measuring = ResourceSampler(INTERVAL_S)
     measuring.figures(measuring.begin(exact_cpu=False))
-    wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
+    wait_until(lambda: bool(measuring._asleep), "the thread to sleep", timeout_s=60)
     spend(1.0)
     meter = measuring.begin(exact_cpu=False)
     wait_for_sample(measuring)
@@ -347,7 +347,7 @@ def test_many_threads_measure_at_once() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert min(pool.map(one, range(400))) >= 0
-    wait_until(lambda: not measuring.sampling, "the thread to sleep", timeout_s=60)
+    wait_until(lambda: bool(measuring._asleep), "the thread to sleep", timeout_s=60)
     kept = measuring.begin(exact_cpu=False)
     wait_for_sample(measuring)
     assert measuring.figures(kept)["memory_peak_mb"] > 0

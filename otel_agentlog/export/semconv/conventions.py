@@ -178,25 +178,9 @@ class Conventions:
         newest = self.profile in names.NEWEST and is_inference(operation)
         return names.EVENT_INFERENCE_EXCEPTION if newest else names.EVENT_AI_EXCEPTION
 
-    def span_name(self, line: Line) -> str:
-        """The name of the span that a start line begins."""
-        return self.started(line)[0]
-
-    def span_kind(self, line: Line) -> str:
-        """The kind of that span."""
-        return self.started(line)[1]
-
-    def start_attributes(self, line: Line) -> Attributes:
-        """Its attributes."""
-        return self.started(line)[2]
-
     def end_attributes(self, line: Line) -> Attributes:
         """Attributes that an end line adds to its span."""
         return self.ended(line)[0]
-
-    def status(self, line: Line) -> tuple[str, str | None]:
-        """``("ERROR", description)`` for a failure, else ``("UNSET", None)``."""
-        return self.ended(line)[1:]
 
     def stage_event(self, line: Line) -> tuple[str, Attributes]:
         """Name and attributes of the span event that a line of ``02-webhook-flow.jsonl`` is."""

@@ -242,7 +242,7 @@ class Watch:
         return RuleValue(rule, value, words, executions=count, events=failed)
 
     def _p95(self, rule: Rule, now_ns: int) -> RuleValue:
-        value, count = self._durations.percentile(95, now_ns), self._durations.count(now_ns)
+        value, count = self._durations.percentile_95(now_ns), self._durations.count(now_ns)
         words = f"p95 of durations is {value:.1f} s in {_span(rule)} (limit {rule.threshold:g} s)"
         return RuleValue(rule, value, words, executions=count, events=self._durations.above(rule.threshold, now_ns))
 

@@ -67,10 +67,10 @@ class Samples:
         """How many are greater."""
         return sum(value > limit for value in self._live(now_ns))
 
-    def percentile(self, percent: float, now_ns: int) -> float:
-        """The smallest value that ``percent`` of all are not above (nearest rank); 0 if there is none."""
+    def percentile_95(self, now_ns: int) -> float:
+        """The smallest value that 95 % of all are not above (nearest rank); 0 if there is none."""
         values = sorted(self._live(now_ns))
-        return values[max(0, math.ceil(len(values) * percent / 100) - 1)] if values else 0.0
+        return values[max(0, math.ceil(len(values) * 95 / 100) - 1)] if values else 0.0
 
     def _live(self, now_ns: int) -> list[float]:
         while self._samples and self._samples[0][0] <= now_ns - self._window_ns:

@@ -250,7 +250,7 @@ class _Parser:
             return None
         found = self._either()
         if self._here.kind != "end":
-            raise self._unexpected("a condition")
+            raise self._unexpected()
         return found
 
     @property
@@ -265,10 +265,10 @@ class _Parser:
     def _is(self, operator: str) -> bool:
         return not self._plain and self._here.kind == "word" and self._here.text.lower() == operator
 
-    def _unexpected(self, expected: str) -> FilterError:
+    def _unexpected(self) -> FilterError:
         here = self._here
         found = "the end" if here.kind == "end" else repr(here.text or here.kind)
-        return FilterError(f"expected {expected} at {here.start + 1}, found {found}", here.start)
+        return FilterError(f"expected a condition at {here.start + 1}, found {found}", here.start)
 
     def _either(self) -> Condition:
         found = [self._all()]
@@ -296,7 +296,7 @@ class _Parser:
         if self._here.kind == "(":
             return self._group()
         if self._here.kind in ("end", ")") or self._is("or") or self._is("and"):
-            raise self._unexpected("a condition")
+            raise self._unexpected()
         token = self._take()
         return _condition(token) if token.kind == "term" else Words(token.text)
 

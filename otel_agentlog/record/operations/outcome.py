@@ -144,11 +144,6 @@ def exit_code_of(error: BaseException) -> int | None:
     return number if as_integer(number) is not None else 255
 
 
-def _of_asyncio(name: str) -> tuple[type, ...]:
-    """An exception class of asyncio, without importing it: where it is not loaded nothing can have raised one."""
-    return tuple(filter(None, (getattr(sys.modules.get("asyncio.exceptions"), name, None),)))
-
-
 def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
     # Not isinstance: that reads __class__, and an exception's class may raise at any attribute.
     return issubclass(type(error), kinds)
@@ -157,7 +152,9 @@ def _is(error: BaseException, kinds: type | tuple[type, ...]) -> bool:
 def _is_timeout(kind: type) -> bool:
     # HTTP clients have timeouts of their own that are not TimeoutError: httpx.ReadTimeout, openai.APITimeoutError …
     ends = ("Timeout", "TimeoutError", "TimeoutException")
-    return issubclass(kind, (*_TIMEOUTS, *_of_asyncio("TimeoutError"))) or short_name(kind).endswith(ends)
+    # That of asyncio is not imported for it: where it is not loaded nothing can have raised one.
+    asyncios = filter(None, (getattr(sys.modules.get("asyncio.exceptions"), "TimeoutError", None),))
+    return issubclass(kind, (*_TIMEOUTS, *asyncios)) or short_name(kind).endswith(ends)
 
 
 def outcome_of(value: Outcome | str) -> Outcome:
@@ -165,7 +162,6 @@ def outcome_of(value: Outcome | str) -> Outcome:
     try:
         return Outcome(plain_text(value))
     except ValueError:
-        raise_interrupt()
         raise_interrupt()
         known = ", ".join(outcome.value for outcome in Outcome)
         raise StateError(f"unknown outcome {plain_text(value)[:100]!r}; expected one of {known}") from None

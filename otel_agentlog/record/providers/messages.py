@@ -1,4 +1,4 @@
-"""Converts a request's messages, system instructions and tools, and a response's output, to the GenAI convention's shapes.
+"""Converts a request's messages, system instructions and tools to the GenAI convention's shapes.
 
 In come the shapes of Anthropic, OpenAI chat and the Responses API. Out come messages ``{"role", "parts": [...]}``, with ``name``
 if there is one (parts: ``parts.py``). Nothing here raises or consumes an iterator.
@@ -6,7 +6,7 @@ if there is one (parts: ``parts.py``). Nothing here raises or consumes an iterat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -14,9 +14,8 @@ from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
 from otel_agentlog.record.providers import openai_responses as openai
 from otel_agentlog.record.providers.fields import field, has, listed, name_of, readable, text
-from otel_agentlog.record.providers.parts import CHOICE, Part, generic_part, text_part, tool_response_part
+from otel_agentlog.record.providers.parts import Part, generic_part, text_part, tool_response_part
 from otel_agentlog.record.sanitize.cleaner import ValueLimits
-from otel_agentlog.vocabulary.usage import Response
 
 Message: TypeAlias = dict[str, Any]
 """``{"role": str, "parts": [part, …]}``; extra keys allowed."""
@@ -28,15 +27,8 @@ _ANTHROPIC_BLOCKS = frozenset(
 _RESPONSES_PARTS = frozenset({"output_text", "input_text", "reasoning_text", "input_image", "input_file"})
 
 
-def input_messages(messages: object, system: object = None) -> list[Message]:
-    """Messages of a request: ``messages`` or ``input`` of any of the three APIs, a string, or a single message.
-
-    ``system`` is put in front as a message of that role; give it to `system_instructions` instead where the two are kept
-    apart, as the convention has it.
-    """
-    instructions = None if system is None else system_instructions(system)
-    if instructions:
-        return [{"role": "system", "parts": instructions}, *_guarded(lambda: _messages(messages))]
+def input_messages(messages: object) -> list[Message]:
+    """Messages of a request: ``messages`` or ``input`` of any of the three APIs, a string, or a single message."""
     try:
         return _messages(messages)
     except Exception:  # noqa: BLE001 - as in `_guarded`, without its calls
@@ -47,17 +39,6 @@ def input_messages(messages: object, system: object = None) -> list[Message]:
 def system_instructions(system: object) -> list[Part]:
     """Parts of ``system`` (Anthropic) or ``instructions`` (Responses API): a string, blocks, or messages."""
     return _guarded(lambda: [part for item in _as_list(system) for part in _instruction(item)])
-
-
-def output_messages(response: Response) -> list[Message]:
-    """The content of a response, one message a choice, with the provider's ``finish_reason``."""
-    choices = max([len(response.finish_reasons), *(_choice(part) + 1 for part in response.output)], default=0)
-    messages: list[Message] = [{"role": "assistant", "parts": []} for _ in range(min(choices, _MOST_CHOICES))]
-    for part in response.output:
-        messages[min(_choice(part), _MOST_CHOICES - 1)]["parts"].append({k: v for k, v in part.items() if k != CHOICE})
-    for message, reason in zip(messages, response.finish_reasons, strict=False):
-        message["finish_reason"] = reason
-    return messages
 
 
 def tool_definitions(tools: object) -> list[dict[str, Any]]:
@@ -73,9 +54,6 @@ _MOST_MESSAGES = ValueLimits().max_items - 2
 
 _OF_TOOLS = ("tool", "function")
 """Roles of messages that are the results of tools."""
-
-_MOST_CHOICES = 1000
-"""Limits `output_messages`, as a part may carry any number as its choice."""
 
 
 def _messages(messages: object) -> list[Message]:
@@ -157,11 +135,6 @@ def _instruction(item: object) -> list[Part]:
     if isinstance(item, str):
         return [text_part(item)] if item else []
     return _message(item)["parts"] if has(item, "content") else _block_parts(item)
-
-
-def _choice(part: Mapping[str, Any]) -> int:
-    choice = part.get(CHOICE, 0)
-    return choice if isinstance(choice, int) and choice > 0 else 0
 
 
 def _tool(tool: object) -> dict[str, Any]:

@@ -18,7 +18,7 @@ Part: TypeAlias = dict[str, Any]
 """One part of a message, as in ``gen_ai.output.messages`` and in ``details.output``."""
 
 CHOICE = "choice"
-"""Key on parts of a second and further choice: its position. `messages.output_messages` builds one message for each."""
+"""Key on parts of a second and further choice: its position. Each choice is a message of its own where output is sent."""
 
 
 def content_parts(content: object, read: Callable[[object], list[Part]]) -> list[Part]:

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response as ApiResponse
 
-from otel_agentlog.record.providers.messages import input_messages, output_messages, system_instructions, tool_definitions
-from otel_agentlog.record.providers.read import read_response
-from otel_agentlog.vocabulary.usage import Response
+from otel_agentlog.record.providers.messages import input_messages, system_instructions, tool_definitions
 from tests.support.providers import readings as read
 from tests.support.providers.replies import ANTHROPIC_MESSAGE, API_RESPONSE, CHAT_COMPLETION, Json
 
@@ -41,10 +39,6 @@ class TestInputMessages:
     def test_one_question(self, messages: object) -> None:
         """A question reads the same however it is written."""
         assert input_messages(messages) == [{"role": "user", "parts": [TEXT]}]
-
-    def test_system_goes_in_front(self) -> None:
-        """With ``system`` the instructions become the first message."""
-        assert input_messages("hi", "Be brief.")[0] == {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}
 
     def test_anthropic_conversation(self) -> None:
         """A tool call with its result, an image, a document, and the model's own blocks given back as objects."""
@@ -189,36 +183,6 @@ class TestSystemInstructions:
     def test_nothing_given(self, system: object) -> None:
         """No instructions are no parts, the clients' own word for "not given" included."""
         assert system_instructions(system) == []
-        assert input_messages("hi", system) == [{"role": "user", "parts": [TEXT]}]
-
-
-class TestOutputMessages:
-    """One message a choice."""
-
-    def test_one_choice(self) -> None:
-        """All parts in one message, with the provider's word for why it ended."""
-        assert output_messages(read.CHAT) == [
-            {"role": "assistant", "parts": list(read.CHAT.output), "finish_reason": "tool_calls"}
-        ]
-
-    def test_several_choices(self) -> None:
-        """Each choice is a message of its own, also one that said nothing."""
-        choices = [
-            {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"},
-            {"index": 1, "message": {"content": None}, "finish_reason": "content_filter"},
-            {"index": 2, "message": {"content": "c"}, "finish_reason": None},
-        ]
-
-        assert output_messages(read_response({**CHAT_COMPLETION, "choices": choices})) == [
-            {"role": "assistant", "parts": [{"type": "text", "content": "a"}], "finish_reason": "stop"},
-            {"role": "assistant", "parts": [], "finish_reason": "content_filter"},
-            {"role": "assistant", "parts": [{"type": "text", "content": "c"}], "finish_reason": "error"},
-        ]
-
-    def test_without_output(self) -> None:
-        """No output and no reason are no message."""
-        assert output_messages(Response()) == []
-        assert output_messages(Response(output=(TEXT,))) == [{"role": "assistant", "parts": [TEXT]}]
 
 
 class TestToolDefinitions:
@@ -302,19 +266,8 @@ def near_items(draw: st.DrawFn) -> Json:
 @given(JSON | near_items() | st.lists(near_items(), max_size=3), st.none() | JSON | st.lists(near_items(), max_size=2))
 def test_reads_any_json_without_raising(messages: object, system: object) -> None:
     """Any JSON gives messages, parts and definitions of the right types."""
-    for message in input_messages(messages, system):
+    for message in input_messages(messages):
         assert isinstance(message["role"], str)
         assert all(isinstance(part["type"], str) for part in message["parts"])
     assert all(isinstance(part["type"], str) for part in system_instructions(system))
     assert all(isinstance(tool["type"], str) and isinstance(tool["name"], str) for tool in tool_definitions(messages))
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.dictionaries(st.sampled_from(["type", "choice", "content"]), JSON), max_size=4), st.lists(st.text(), max_size=3)
-)
-def test_output_of_any_parts(parts: list[Json], reasons: list[str]) -> None:
-    """Whatever the parts say of their choice, none is lost."""
-    messages = output_messages(Response(output=tuple(parts), finish_reasons=tuple(reasons)))
-
-    assert sum(len(message["parts"]) for message in messages) == len(parts)

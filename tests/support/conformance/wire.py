@@ -92,16 +92,15 @@ class Wire:
     def operation(self, start: Line, end: Line, chunk_intervals_ms: Sequence[float] = ()) -> None:
         """Begin and end a span, count its lines, and send the records that belong to its end."""
         conventions = self.conventions
-        attributes = start["attributes"] = conventions.start_attributes(start)
-        span = self._tracer.start_span(
-            conventions.span_name(start), Context(), SpanKind[conventions.span_kind(start)], attributes
-        )
+        name, kind, attributes = conventions.started(start)
+        start["attributes"] = attributes
+        span = self._tracer.start_span(name, Context(), SpanKind[kind], attributes)
         context, ids = trace.set_span_in_context(span, Context()), span.get_span_context()
         for line in (start, end):
             line["trace_id"], line["span_id"] = trace.format_trace_id(ids.trace_id), trace.format_span_id(ids.span_id)
         self.metrics.on_line(start)
-        attributes = end["attributes"] = conventions.end_attributes(end)
-        code, description = conventions.status(end)
+        attributes, code, description = conventions.ended(end)
+        end["attributes"] = attributes
         span.set_attributes(attributes)
         if code == "ERROR":
             span.set_status(Status(StatusCode.ERROR, description))
