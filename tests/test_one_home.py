@@ -59,6 +59,29 @@ def test_all_outcomes() -> None:
     assert made <= {"vocabulary/states.py", "vocabulary/actions.py", "record/operations/outcome.py"}
 
 
+def test_all_states() -> None:
+    """``STATES``: no other module makes a collection of all states."""
+    made = {
+        name
+        for name, node in _nodes()
+        if isinstance(node, ast.comprehension) and isinstance(node.iter, ast.Name) and node.iter.id == "State" and not node.ifs
+    }
+
+    # An operation finds the word of its state by the state itself.
+    assert made == {"vocabulary/states.py", "record/operations/operation.py"}
+
+
+def test_levels_of_errors() -> None:
+    """``ERROR_LEVELS`` of the vocabulary; no other module lists just these two."""
+    pairs = {
+        name
+        for name, node in _nodes()
+        if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and _words(node) == {"error", "critical"}
+    }
+
+    assert pairs == set()
+
+
 def test_types_of_end_lines() -> None:
     """The vocabulary's kinds of operation say which type ends which; no other module has such a table."""
     tables = {

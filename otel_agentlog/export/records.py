@@ -38,7 +38,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_agentlog.export.semconv import content, fields, names
 from otel_agentlog.export.semconv.conventions import USER_ATTRIBUTES_AT_START, Conventions
 from otel_agentlog.export.semconv.spans import context_attributes, error_type, exception_attributes, operation_name
-from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts, mapping
+from otel_agentlog.vocabulary.coerce import as_number, as_text, as_texts, mapping
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, DETAILS, EXCEPTION, Line
 from otel_agentlog.vocabulary.scores import is_score
 
@@ -75,24 +75,10 @@ MAX_DETAIL_CHARACTERS = 4_096
 MAX_DETAILS_CHARACTERS = 32_768
 """Characters of all texts and keys together."""
 
-_ORIGIN = (
-    ("action", names.ACTION, as_text),
-    ("logger", names.LOGGER, as_text),
-    ("line", names.CODE_LINE_NUMBER, as_integer),
-    ("state_before", names.STATE_BEFORE, as_text),
-    ("state_after", names.STATE_AFTER, as_text),
-    ("reason", names.REASON, as_text),
-)
+_ORIGIN = (("action", names.ACTION, as_text), *fields.ORIGIN)
 _SUGGESTIONS = (("suggestions", names.ERROR_SUGGESTIONS, as_texts),)
 
-_EVALUATION = (
-    ("name", names.EVALUATION_NAME, as_text),
-    ("value", names.EVALUATION_VALUE, as_number),
-    ("label", names.EVALUATION_LABEL, as_text),
-    ("explanation", names.EVALUATION_EXPLANATION, as_text),
-    ("response_id", names.RESPONSE_ID, as_text),
-    ("error_type", names.ERROR_TYPE, as_text),
-)
+_EVALUATION = (*fields.EVALUATION, ("error_type", names.ERROR_TYPE, as_text))
 _EVALUATION_KEYS = frozenset(key for key, _, _ in _EVALUATION)
 
 _ABOUT_ERRORS = frozenset({"attempt", "event"})

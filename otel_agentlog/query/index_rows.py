@@ -15,7 +15,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.folder.totals import METRICS
 from otel_agentlog.store.index.extract import Extract, extract_from
 from otel_agentlog.store.index.live_lines import lines_read
-from otel_agentlog.store.index.row import COST_UNITS_PER_USD, IndexRow, amount, bounded_time
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, COUNTS, IndexRow, amount, bounded_time
 from otel_agentlog.store.index.tables import LiveTask
 from otel_agentlog.store.index.words import as_text, distinct_words, storable, words_of
 from otel_agentlog.vocabulary.coerce import mapping, text, texts
@@ -28,7 +28,6 @@ MAX_DAMAGE = 200
 """Characters of what is wrong about a folder."""
 
 _US = 1_000_000
-_COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
 
 
 def index_row_of(task: TaskReader) -> IndexRow:
@@ -54,7 +53,7 @@ def index_row_of(task: TaskReader) -> IndexRow:
         recorded_duration_us=amount(recorded, _US),
         cost=cost,
         unpriced=cost is None or any(without_price),
-        **{key: amount(metrics.get(key)) or 0 for key in _COUNTS},
+        **{key: amount(metrics.get(key)) or 0 for key in COUNTS},
         agent=text(metadata, "assigned_agent"),
         agent_type=text(metadata, "agent_type"),
         user=_tagged(tags, "user") or extract.user(),

@@ -18,11 +18,10 @@ from otel_agentlog.store.index.live_lines import lines_read
 from otel_agentlog.store.liveness import is_abandoned
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import timestamp
-from otel_agentlog.vocabulary.states import ENDED, State
+from otel_agentlog.vocabulary.states import ENDED, STATES, State
 
 _MOST = 1 << 62
 """Figures beyond that, and their negative, are damage: times and costs are computed with them."""
-_STATES = frozenset(state.value for state in State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,7 @@ def _standing(
     outcome = text(found, "outcome")
     if outcome in ENDED and not is_of_before(found, metadata):
         return outcome, False
-    if status not in _STATES:
+    if status not in STATES:
         # Without metadata.json, or with a damaged one, the lines must have it; at a task's very start they do not yet.
         status = tally().task_outcome or State.RUNNING.value
     return (State.INTERRUPTED.value, True) if is_abandoned(task, status) else (status, False)

@@ -31,7 +31,7 @@ from otel_agentlog.store.liveness import is_at_work
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import ControlRequest, TaskRef
 from otel_agentlog.vocabulary.lines import Line, encode
-from otel_agentlog.vocabulary.states import ENDED, State, is_followed
+from otel_agentlog.vocabulary.states import ENDED, STATES, State, is_followed
 
 REQUESTS = ("pause", "resume", "cancel", "context")
 
@@ -135,7 +135,7 @@ def _known_of(directory: Descriptor, folder: Path) -> tuple[str, str, bool]:
     if not known and not any(_exists(directory, name) for name in (METADATA, AGENT_OUTPUT)):
         raise TaskNotFoundError(f"{folder}: expected the folder of a task, found none")
     status = text(known, "status")
-    if status not in {state.value for state in State}:
+    if status not in STATES:
         # Cut short or damaged; a task that ended has its status in its result.
         status = text(TaskReader(folder).final_result() or {}, "outcome") or State.RUNNING.value
     return text(known, "task_id") or folder.name, status, is_followed(known)

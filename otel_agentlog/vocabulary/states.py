@@ -38,6 +38,9 @@ class Outcome(_Word):
     TIMED_OUT = "timed_out"
 
 
+STATES = tuple(state.value for state in State)
+"""All states, as they are written in files."""
+
 FAILED = frozenset({Outcome.FAILED.value, Outcome.TIMED_OUT.value})
 """Outcomes that are an error: span status ERROR, ``error.type``, error rate."""
 
@@ -87,6 +90,10 @@ class LogLevel(_Word):
     WARNING = "WARNING"
     ERROR = "ERROR"
     CRITICAL = "CRITICAL"
+
+
+ERROR_LEVELS = (LogLevel.ERROR.value, LogLevel.CRITICAL.value)
+"""Levels of lines that count as errors."""
 
 
 class Component(_Word):

@@ -55,6 +55,23 @@ def copy(source: Mapping[str, Any], fields: Iterable[tuple[str, str, Convert]], 
             target[attribute] = converted
 
 
+ORIGIN = (
+    ("logger", names.LOGGER, as_text),
+    ("line", names.CODE_LINE_NUMBER, as_integer),
+    ("state_before", names.STATE_BEFORE, as_text),
+    ("state_after", names.STATE_AFTER, as_text),
+    ("reason", names.REASON, as_text),
+)
+"""Of any line that is a log record; so is its action."""
+
+EVALUATION = (
+    ("name", names.EVALUATION_NAME, as_text),
+    ("value", names.EVALUATION_VALUE, as_number),
+    ("label", names.EVALUATION_LABEL, as_text),
+    ("explanation", names.EVALUATION_EXPLANATION, as_text),
+    ("response_id", names.RESPONSE_ID, as_text),
+)
+
 PARAMETERS: Fields = {
     "temperature": (names.REQUEST_TEMPERATURE, as_number),
     "top_p": (names.REQUEST_TOP_P, as_number),

@@ -8,7 +8,7 @@ from typing import Any
 from otel_agentlog._startup import dataclass
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import time_of
-from otel_agentlog.vocabulary.states import EXECUTION
+from otel_agentlog.vocabulary.states import ERROR_LEVELS, EXECUTION
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 _KINDS = {"task": "task", "tool_result": "tool_run", "ai_response": "ai_call", "step": "step"}
@@ -52,7 +52,7 @@ def observations(line: Mapping[str, Any]) -> Iterator[Observation]:
         return
     task_id = text(line, "task_id")
     exception = mapping(line, "exception")
-    if line.get("level") in ("ERROR", "CRITICAL"):
+    if line.get("level") in ERROR_LEVELS:
         yield from (Observation(time_ns=time_ns, kind=kind, source=source) for kind, source in _errors(line, exception))
     kind = _KINDS.get(text(line, "type") or "")
     if kind is None or line.get("phase") != "end":

@@ -22,7 +22,7 @@ from otel_agentlog.query.comparison.sides import Side
 from otel_agentlog.query.indexes import ask, ask_again
 from otel_agentlog.store.index.index import TaskIndex
 from otel_agentlog.store.index.refresh import Progress
-from otel_agentlog.store.index.row import COST_UNITS_PER_USD
+from otel_agentlog.store.index.row import COST_UNITS_PER_USD, COUNTS
 from otel_agentlog.vocabulary.states import UNSUCCESSFUL
 
 MAX_UNITS = 2000
@@ -185,10 +185,6 @@ def _dealing(tasks: int) -> Callable[[bytes], int]:
     return lambda folder: known.setdefault(folder, len(known))
 
 
-_COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
-"""Figures that every task has, as they stand at the end of `TaskIndex.ended_tasks`."""
-
-
 def _add_task(sums: SideSums, unit: int, status: str, cost: int | None, duration_us: int | None, *counts: int) -> None:
     """Add the values of `TaskIndex.ended_tasks`."""
     ratios = sums.ratios
@@ -201,7 +197,7 @@ def _add_task(sums: SideSums, unit: int, status: str, cost: int | None, duration
         ratios["duration"].add(unit, duration_us, 1)
         sums.durations.append(duration_us)
     ratios["tokens"].add(unit, counts[0] + counts[1], 1)
-    for name, count in zip(_COUNTS, counts, strict=True):
+    for name, count in zip(COUNTS, counts, strict=True):
         ratios[name].over[unit] += count
 
 
@@ -209,7 +205,7 @@ def _add_all(sums: SideSums, names: Names) -> None:
     """Have every task count in what every task has: one that did not run a tool says that, too."""
     every = sums.ratios["tokens"]
     of_names = [f"tool.{name}.calls" for name in names["tools"]] + [f"error.{name}" for name in names["errors"]]
-    for name in (*_COUNTS, *of_names):
+    for name in (*COUNTS, *of_names):
         sums.ratios[name].under, sums.ratios[name].known = array("d", every.under), every.known
 
 

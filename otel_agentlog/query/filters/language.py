@@ -35,7 +35,7 @@ from otel_agentlog.store.index.condition import (
     literal,
 )
 from otel_agentlog.store.index.filter import Filter, compared_score
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import STATES
 
 MAX_LENGTH = 2000
 """Characters of one filter."""
@@ -68,7 +68,6 @@ ALIASES = {
 }
 """Other words for fields."""
 
-STATES = tuple(state.value for state in State)
 
 _OPERATORS = ("and", "or", "not")
 SCORE = "score."

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from otel_agentlog._startup import dataclass
-from otel_agentlog.query.filters.language import ALIASES, IS, OF_NAME, SCORE, STATES
+from otel_agentlog.query.filters.language import ALIASES, IS, OF_NAME, SCORE
 from otel_agentlog.query.indexes import ask
 from otel_agentlog.store.index.condition import FIELDS, FLAGS, All, Condition, Either, Named, ScoreBound, is_like, literal
 from otel_agentlog.store.index.filter import Filter
 from otel_agentlog.store.index.index import TaskIndex
+from otel_agentlog.vocabulary.states import STATES
 
 MAX_OPTIONS = 20
 MAX_COMPARED = 2000

@@ -15,6 +15,7 @@ import orjson
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.vocabulary.lines import Line
+from otel_agentlog.vocabulary.states import ERROR_LEVELS
 from otel_agentlog.vocabulary.terminal_text import cut, one_line, pad, safe_lines, width
 
 MAX_VALUE_CHARACTERS = 120
@@ -67,7 +68,7 @@ def human(line: Line, time_ns: int, layout: Layout = Layout()) -> str:
     level = one_line(str(line.get("level") or "INFO"))
     head = _head(line, time_ns, level, layout)
     message, *further = _message(line)
-    strong = level if level in ("ERROR", "CRITICAL") else "strong"
+    strong = level if level in ERROR_LEVELS else "strong"
     pieces: list[Piece] = [(word, strong) for word in message.split(" ")]
     if not further:
         pieces += _tail(line, layout)

@@ -31,6 +31,9 @@ DOCUMENTS = (METADATA, INPUT, FINAL_RESULT)
 LINE_FILES = (WEBHOOK_FLOW, AGENT_OUTPUT, CONTROL)
 """Files that hold one JSON object a line and are only appended to."""
 
+LINE_FILE_NAMES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
+"""The same by what the page and live streams call them."""
+
 GZIP_SUFFIX = ".gz"
 """Any file of the folder may be stored compressed under its name with this suffix."""
 

@@ -17,6 +17,7 @@ from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import bounded, mapping, number, text
 from otel_agentlog.vocabulary.event_ids import EVENT_ID
 from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, INSIDE_CALL, SAME_CALL_AS, Line
+from otel_agentlog.vocabulary.states import ERROR_LEVELS
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 METRICS = (
@@ -35,7 +36,6 @@ METRICS = (
 
 Counter: TypeAlias = Literal["ai_calls", "tool_runs", "steps"]
 
-_ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 _LOCK_WAIT_S = 1.0
 """Longest time, in seconds, to wait for a lock: at the end of the interpreter a daemon thread may have stopped with it."""
@@ -223,7 +223,7 @@ class Tally:
 
     def add(self, line: Line) -> None:
         """Count one line. Takes any mapping with string keys; values of the wrong kind count as absent."""
-        phase, at, is_error = line.get("phase"), line.get("timestamp"), line.get("level") in _ERROR_LEVELS
+        phase, at, is_error = line.get("phase"), line.get("timestamp"), line.get("level") in ERROR_LEVELS
         # Times of one format sort as text. Without a call in between, so without the lock: nothing else comes in between either.
         self.lines += 1
         if type(at) is str:

@@ -55,7 +55,7 @@ from otel_agentlog.store.folder.totals import Tally
 from otel_agentlog.vocabulary.envelope import Envelope, TaskRef
 from otel_agentlog.vocabulary.event_ids import KEY, split_event_id
 from otel_agentlog.vocabulary.lines import Line, encode, timestamp
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import ERROR_LEVELS, State
 
 MAX_WRITTEN_LINE_BYTES = 256 * 1024
 """Longest line, in bytes; a longer one has its largest values moved to artifacts."""
@@ -148,8 +148,6 @@ def _artifact(data: bytes, media_type: str, keep: Keep) -> dict[str, Any]:
     preview = data[: PREVIEW_CHARACTERS * 4].decode("utf-8", "ignore")[:PREVIEW_CHARACTERS]
     return {"$artifact": {"sha256": keep(data), "size_bytes": len(data), "media_type": media_type, "preview": preview}}
 
-
-_ERROR_LEVELS = ("ERROR", "CRITICAL")
 
 LOCK_WAIT_S = 1.0
 """Longest time, in seconds, to wait for a lock: at the end of the interpreter a daemon thread may have stopped with one."""
@@ -398,7 +396,7 @@ class TaskFolder:
             self._found(event_id)
         recent.lines.append((file, name, event_id, data))
         recent.size_bytes += size
-        if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in _ERROR_LEVELS:
+        if (level := self._syncer.level) is not Level.PROCESS or line.get("level") in ERROR_LEVELS:
             self._sync(file, name, level)
 
     def _prepare(self, envelope: Envelope, file: LineFile) -> tuple[bytes, bool]:

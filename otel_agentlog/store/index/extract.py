@@ -15,6 +15,7 @@ from otel_agentlog.vocabulary.chunks import CHUNKS, content_text, joined
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.scores import is_score, latest_scores
+from otel_agentlog.vocabulary.states import ERROR_LEVELS
 
 MAX_ERRORS = 200
 """How many errors of one task are kept."""
@@ -99,7 +100,7 @@ class Reading:
             found.attributes.update(mapping(line, "attributes"))
         elif is_score(line):
             self._scores.append(line)
-        if line.get("level") in ("ERROR", "CRITICAL"):
+        if line.get("level") in ERROR_LEVELS:
             self._error(whole(line, task))
         for place in ("exception", "details"):
             if error_id := text(mapping(line, place), "error_id"):

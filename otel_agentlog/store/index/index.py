@@ -26,7 +26,7 @@ from otel_agentlog.store.index.refresh import Freshen, Progress, ReadRow, Refres
 from otel_agentlog.store.index.row import IndexRow
 from otel_agentlog.store.index.tables import ALL, insert
 from otel_agentlog.store.index.words import storable
-from otel_agentlog.vocabulary.states import ENDED, UNSUCCESSFUL, State
+from otel_agentlog.vocabulary.states import ENDED, STATES, UNSUCCESSFUL
 
 ORDERS: Mapping[str, str] = {
     "newest": "created_ns DESC",
@@ -143,7 +143,6 @@ class GroupSums:
     errors: int
 
 
-_STATES = frozenset(state.value for state in State)
 _COST = "CASE WHEN count(cost) THEN sum(cost) END"
 _DURATIONS = "json_group_array(duration_us) FILTER (WHERE duration_us IS NOT NULL)"
 _TASK_SUMS = (
@@ -500,7 +499,7 @@ class TaskIndex:
 
 
 def _is_unknown(status: str) -> bool:
-    return status not in _STATES
+    return status not in STATES
 
 
 def _group_sums(durations: str, by_status: str, *sums: int | float | None) -> GroupSums:

@@ -20,6 +20,10 @@ MAX_RUNS_TIMED = 1000
 """How many durations of one tool or model are kept for one task."""
 
 
+COUNTS = ("input_tokens", "output_tokens", "ai_calls", "tool_runs", "steps", "retries", "errors")
+"""Counts that every task has, as they stand in `IndexRow` and at the end of `TaskIndex.ended_tasks`."""
+
+
 @dataclass(slots=True, kw_only=True)
 class RunRow:
     """One AI call or one tool run."""

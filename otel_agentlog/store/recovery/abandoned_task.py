@@ -14,7 +14,7 @@ from otel_agentlog.vocabulary.actions import HANDED_OVER
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.event_ids import split_event_id
 from otel_agentlog.vocabulary.lines import GIVEN_BY_CALLERS, Line, count_items, is_worker
-from otel_agentlog.vocabulary.states import ENDED, Outcome, State
+from otel_agentlog.vocabulary.states import ENDED, STATES, Outcome, State
 
 UNENDED = frozenset({State.RUNNING.value, State.PAUSED.value})
 
@@ -29,7 +29,7 @@ _TASK_KEPT = ("details", "kind", "parent_remote")
 def status_of(metadata: Mapping[str, Any] | None) -> str | None:
     """The status, where it is one."""
     status = text(metadata or {}, "status")
-    return status if status in {state.value for state in State} else None
+    return status if status in STATES else None
 
 
 def has_result(task: TaskReader) -> bool:

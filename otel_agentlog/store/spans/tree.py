@@ -11,6 +11,7 @@ from otel_agentlog.store.folder.totals import Counter, Runs
 from otel_agentlog.vocabulary.actions import START_TYPE
 from otel_agentlog.vocabulary.coerce import mapping, number, text
 from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line, time_of
+from otel_agentlog.vocabulary.states import ERROR_LEVELS
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 
 
@@ -265,7 +266,7 @@ class GrowingTree:
             node = node.parent
 
     def _count_error(self, line: Line, span_id: str) -> None:
-        if line.get("level") not in ("ERROR", "CRITICAL"):
+        if line.get("level") not in ERROR_LEVELS:
             return
         error_id = text(mapping(line, "exception"), "error_id")
         if error_id is not None and error_id in self._errors:

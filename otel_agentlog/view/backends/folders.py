@@ -20,8 +20,6 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 import otel_agentlog._platform as system
 from otel_agentlog._platform.fork import random_bits
 from otel_agentlog._startup import dataclass
@@ -479,9 +477,9 @@ def _write(root: Path, task: _Task) -> None:
     for line in lines:
         tally.add(line)
     end = _last_end(lines)
-    _replace(folder / AGENT_OUTPUT, map(_encoded, lines))
+    _replace(folder / AGENT_OUTPUT, map(encode_document, lines))
     if task.stages:
-        _replace(folder / WEBHOOK_FLOW, map(_encoded, sorted(task.stages, key=lambda line: str(line["timestamp"]))))
+        _replace(folder / WEBHOOK_FLOW, map(encode_document, sorted(task.stages, key=lambda line: str(line["timestamp"]))))
     if end is not None:
         _replace(folder / FINAL_RESULT, [encode_document(final_result(end, None, tally, task.task_id))])
     else:
@@ -538,10 +536,6 @@ def _state(lines: list[Line]) -> str:
 
 def _moves(lines: list[Line]) -> list[Line]:
     return [line for line in lines if line["type"] == "state" and str(line.get("action")).startswith("task_")]
-
-
-def _encoded(line: Line) -> bytes:
-    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _replace(path: Path, chunks: Iterable[bytes]) -> None:

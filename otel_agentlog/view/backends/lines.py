@@ -457,22 +457,7 @@ def stage_lines(span: Span, task_id: str) -> Iterator[Line]:
 
 _TYPES = {"task": "state", "process": "state", "attempt": "attempt"}
 """Type of a line by the first word of its action."""
-_LOG = (
-    ("event_id", names.EVENT_ID, as_text),
-    ("logger", names.LOGGER, as_text),
-    ("line", names.CODE_LINE_NUMBER, as_integer),
-    ("state_before", names.STATE_BEFORE, as_text),
-    ("state_after", names.STATE_AFTER, as_text),
-    ("reason", names.REASON, as_text),
-    ("action", names.ACTION, as_text),
-)
-_SCORE = (
-    ("name", names.EVALUATION_NAME, as_text),
-    ("value", names.EVALUATION_VALUE, as_number),
-    ("label", names.EVALUATION_LABEL, as_text),
-    ("explanation", names.EVALUATION_EXPLANATION, as_text),
-    ("response_id", names.RESPONSE_ID, as_text),
-)
+_LOG = (("event_id", names.EVENT_ID, as_text), *fields.ORIGIN, ("action", names.ACTION, as_text))
 _OURS = ("agentlog.", "gen_ai.", "exception.", "code.", "log.record.")
 
 
@@ -495,7 +480,7 @@ def log_line(record: LogRecord, task_id: str) -> Line | None:
     details = found if isinstance(found, dict) else {}
     if event == names.EVENT_EVALUATION:
         line |= {"type": "event", "action": SCORE_ADDED}
-        _read(given, _SCORE, details)
+        _read(given, fields.EVALUATION, details)
     elif event == names.EVENT_CONTENT:
         said = given.get(names.CONTENT_TYPE, "")
         line |= {"type": said if said in CONTENT_TYPES else "output", "action": "content_recorded", "content": record.body}

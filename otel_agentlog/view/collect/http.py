@@ -16,7 +16,7 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.tools.collect.intake import JSON, PROTOBUF, BusyError, Intake, MalformedError, MemoryBudget
 from otel_agentlog.view.collect import answers
 from otel_agentlog.view.server.limits import Limits
-from otel_agentlog.view.server.serving import uvicorn_with
+from otel_agentlog.view.server.serving import url_of, uvicorn_with
 
 SIGNALS = {f"/v1/{signal}": signal for signal in ("traces", "logs", "metrics")}
 
@@ -70,12 +70,6 @@ class HttpSide:
         self._server.should_exit = True
         self._thread.join()
         self._listener.close()
-
-
-def url_of(host: str, port: int) -> str:
-    """The URL of an address that is listened at."""
-    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (a name to print, not to bind)
-    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 class Application:

@@ -17,7 +17,8 @@ from otel_agentlog.tools.collect.spool import CollectSpool
 from otel_agentlog.view.collect.answers import MAX_BODY_BYTES
 from otel_agentlog.view.collect.filer import BUSY, FilerProcess
 from otel_agentlog.view.collect.forwarding import Forwarding
-from otel_agentlog.view.collect.http import HttpSide, url_of
+from otel_agentlog.view.collect.http import HttpSide
+from otel_agentlog.view.server.serving import url_of
 from otel_agentlog.wiring.importing import part_cleaning
 
 MAX_SPOOL_BYTES = 4 * 1024 * 1024 * 1024

@@ -14,9 +14,8 @@ from otel_agentlog.query import TaskRow
 from otel_agentlog.view.mcp.pages import DEFAULT_BYTES, MAX_BYTES, MIN_BYTES, Question
 from otel_agentlog.view.mcp.quoted import Quoted, Tree, figure, identifier, known_word, moment, recorded
 from otel_agentlog.vocabulary.coerce import text, texts
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import STATES as STATES
 
-STATES = frozenset(state.value for state in State)
 LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 MAX_LIST = 8

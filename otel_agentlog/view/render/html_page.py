@@ -17,7 +17,7 @@ from typing import Any
 
 from otel_agentlog.query import report
 from otel_agentlog.settings.version import __version__
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, WEBHOOK_FLOW
+from otel_agentlog.store.folder.layout import LINE_FILE_NAMES
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.show.task_json import page_of_task
@@ -33,7 +33,6 @@ MAX_LINES = 100_000
 MAX_ARTIFACT_BYTES = 8 * 1024 * 1024
 """Most bytes of all artifacts together; the others are left out."""
 
-_FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
 _IMPORT = re.compile(r'(from\s+|import\s+)"\.{1,2}/(?:\w+/)?([\w-]+)\.js"')
 _ARTIFACT = re.compile(rb'"\$artifact":\{[^{}]*?"sha256":"([0-9a-f]{64})"')
 _OFFLINE = ".offline .places, .offline .find { display: none; } .offline .tools { margin-left: auto; }"
@@ -73,7 +72,7 @@ def _readable(text: str) -> str:
 
 def _data(task: TaskReader, trace_url: str | None) -> dict[str, Any]:
     found = page_of_task(report(task), trace_url)
-    lines = {word: _first_lines(task, name, found["problems"]) for word, name in _FILES.items()}
+    lines = {word: _first_lines(task, name, found["problems"]) for word, name in LINE_FILE_NAMES.items()}
     return {
         "about": {"version": __version__, "format_version": FORMAT_VERSION, "root": "", "control": False, "trace_url": trace_url},
         "key": task.folder.name,

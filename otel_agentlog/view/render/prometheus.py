@@ -7,7 +7,7 @@ from pathlib import Path
 
 from otel_agentlog.query import Filter, Group, statistics
 from otel_agentlog.vocabulary.prometheus_text import metric_lines
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import STATES
 from otel_agentlog.vocabulary.terminal_text import safe
 
 MAX_LABELS = 100
@@ -29,7 +29,7 @@ def prometheus_text(root: Path, wanted: Filter | None = None) -> str:
 
 
 def _task_lines(total: Group) -> Iterator[str]:
-    states = [({"status": state.value}, total.by_status.get(state.value, 0)) for state in State]
+    states = [({"status": state}, total.by_status.get(state, 0)) for state in STATES]
     tokens = [({"type": "input"}, total.input_tokens), ({"type": "output"}, total.output_tokens)]
     yield from _gauge("tasks", "Task folders below the root, by status.", states)
     yield from _summary("task_duration_seconds", "Duration of tasks.", [({}, total)], QUANTILES)

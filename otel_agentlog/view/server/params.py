@@ -12,14 +12,13 @@ from otel_agentlog.query import GROUPS, ORDERS, Filter, narrowed, parse_filter, 
 from otel_agentlog.query.filters.language import MAX_LENGTH, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
-from otel_agentlog.vocabulary.states import State
+from otel_agentlog.vocabulary.states import STATES
 
 _Text = Annotated[
     str | None, Field(max_length=300, description="Upper and lower case are alike; `*` is any text, `?` any one character.")
 ]
 _MOMENT = "`2h`, `3d`, `today`, `yesterday`, `2026-11-20` or `2026-11-20T09:30Z`."
 _EXAMPLE = 'status:failed agent:plan* cost>0.5 dur>30s since:2h "connection reset"'
-_STATES = frozenset(state.value for state in State)
 _LATEST_S = 253_370_764_800
 """The year 9999."""
 
@@ -30,9 +29,9 @@ def _filter(text: str | None) -> str | None:
 
 
 def _states(text: str | None) -> str | None:
-    unknown = [word for word in _words(text) if word not in _STATES]
+    unknown = [word for word in _words(text) if word not in STATES]
     if unknown:
-        raise ValueError(f"expected states ({', '.join(sorted(_STATES))}), found {unknown[0][:40]!r}")
+        raise ValueError(f"expected states ({', '.join(sorted(STATES))}), found {unknown[0][:40]!r}")
     return text
 
 

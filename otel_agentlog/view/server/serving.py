@@ -52,9 +52,7 @@ class AppServer:
     @property
     def url(self) -> str:
         """The URL of the page, without the token."""
-        host, port = self._listener.getsockname()[:2]
-        name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (a name to print, not to bind)
-        return f"http://{f'[{name}]' if ':' in name else name}:{port}/"
+        return url_of(*self._listener.getsockname()[:2]) + "/"
 
     @property
     def page_url(self) -> str:
@@ -64,6 +62,12 @@ class AppServer:
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         self._server.run(sockets=[self._listener])
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL of an address that is listened at."""
+    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 (a name to print, not to bind)
+    return f"http://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def uvicorn_with(

@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from otel_agentlog._startup import dataclass
 from otel_agentlog.query import is_left_open, status_of
-from otel_agentlog.store.folder.layout import AGENT_OUTPUT, CONTROL, FINAL_RESULT, METADATA, WEBHOOK_FLOW
+from otel_agentlog.store.folder.layout import FINAL_RESULT, LINE_FILE_NAMES, METADATA
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.server.limits import Limits
@@ -31,9 +31,6 @@ from otel_agentlog.vocabulary.lines import Line
 
 PING_SECONDS = 15.0
 """After so long without an event, a keep-alive is sent."""
-
-FILES = {"webhook-flow": WEBHOOK_FLOW, "agent-output": AGENT_OUTPUT, "control": CONTROL}
-"""Files of lines, by their names in events; a position has an offset for each of them."""
 
 STREAM_THREADS = 8
 """Threads that read for live streams."""
@@ -65,7 +62,7 @@ class Follower:
     task: TaskReader
     clip: int = 0
     """Texts are cut to so many characters; 0: never."""
-    position: list[int] = field(default_factory=lambda: [0] * len(FILES))
+    position: list[int] = field(default_factory=lambda: [0] * len(LINE_FILE_NAMES))
     tree: TreeChanges | None = None
     """What has changed in the tree, if that is sent, too."""
     ended: bool = False
@@ -77,7 +74,7 @@ class Follower:
     def poll(self) -> list[StreamEvent]:
         """Return the events since the last call, a bounded number: there may be more already."""
         over = bool(self.task.stamp(FINAL_RESULT))
-        found = [event for number, word in enumerate(FILES) for event in self._lines(number, word)]
+        found = [event for number, word in enumerate(LINE_FILE_NAMES) for event in self._lines(number, word)]
         quiet = not found
         found += self._changed_status(quiet)
         if self.tree is not None:
@@ -90,7 +87,7 @@ class Follower:
         return found
 
     def _lines(self, number: int, word: str) -> list[StreamEvent]:
-        name = FILES[word]
+        name = LINE_FILE_NAMES[word]
         stamp = self.task.stamp(name) + self.task.stamp(FINAL_RESULT)
         if self._stamps.get(name) == stamp:
             return []
@@ -124,14 +121,14 @@ class Follower:
 
 
 def write_position(position: list[int]) -> str:
-    """A position as text: an offset for each of `FILES`."""
+    """A position as text: an offset for each of `LINE_FILE_NAMES`."""
     return ".".join(map(str, position))
 
 
 def read_position(text: str | None) -> list[int] | None:
     """The position in a text of `write_position`; ``None`` if it is none."""
     parts = (text or "").split(".")
-    good = len(parts) == len(FILES) and all(part.isascii() and part.isdigit() and len(part) <= 15 for part in parts)
+    good = len(parts) == len(LINE_FILE_NAMES) and all(part.isascii() and part.isdigit() and len(part) <= 15 for part in parts)
     return [int(part) for part in parts] if good else None
 
 

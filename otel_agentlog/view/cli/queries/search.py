@@ -11,6 +11,7 @@ from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Piece, Pieces, Screen, columns_of, fit
+from otel_agentlog.vocabulary.states import ERROR_LEVELS
 from otel_agentlog.vocabulary.terminal_text import cut, safe
 
 DEFAULT_LIMIT = 10
@@ -69,7 +70,7 @@ def _head(row: TaskRow, screen: Screen) -> Pieces:
 
 def _match_lines(lines: list[Match], text: str, screen: Screen) -> Iterator[Pieces]:
     for match in lines:
-        style = "error" if match.level in ("ERROR", "CRITICAL") else ""
+        style = "error" if match.level in ERROR_LEVELS else ""
         clock = f"{formats.clock(match.time_ns):<{_CLOCK}}"
         line = [Piece("     "), Piece(clock, "dim"), Piece(f"  {safe(match.type):<12}  ", "dim")]
         yield fit([*line, *_marked(safe(match.text), text, style)], screen.columns, screen.glyphs.ellipsis)
