@@ -42,9 +42,9 @@ _OWN_FRAMES = __package__ + "."
 
 # Not `error.__traceback__`: a class of exceptions may have attributes of its own, which may raise.
 traceback_of: Callable[[BaseException], TracebackType | None] = BaseException.__dict__["__traceback__"].__get__
-_cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
-_context_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__context__"].__get__
-_args_of: Callable[[BaseException], tuple[object, ...]] = BaseException.__dict__["args"].__get__
+cause_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__cause__"].__get__
+context_of: Callable[[BaseException], BaseException | None] = BaseException.__dict__["__context__"].__get__
+args_of: Callable[[BaseException], tuple[Any, ...]] = BaseException.__dict__["args"].__get__
 
 _BARE_ERRORS_OF_C = (MemoryError, StopIteration, StopAsyncIteration, queue.Empty)
 """What code in C raises without arguments; for all others it has a message, a key or an error number."""
@@ -107,7 +107,7 @@ def interrupt_in(error: BaseException) -> BaseException | None:
         each = todo.pop()
         if (each is error or _within(each, caught_by)) and _is_interrupt(each):
             return each
-        for other in (_cause_of(each), _context_of(each)):
+        for other in (cause_of(each), context_of(each)):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 todo.append(other)
@@ -189,7 +189,7 @@ def _codes_of_handlers() -> Iterator[CodeType]:
 
 def _is_set_by_thread(error: BaseException, raised: TracebackType) -> bool:
     """Whether an exception was raised by no statement, and as the interpreter makes those that another thread asks for."""
-    if issubclass(type(error), _BARE_ERRORS_OF_C) or (_args_of(error) and not _makes_own_arguments(type(error))):
+    if issubclass(type(error), _BARE_ERRORS_OF_C) or (args_of(error) and not _makes_own_arguments(type(error))):
         return False
     code = raised.tb_frame.f_code
     if raised.tb_lasti < 0:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Any, TypeAlias
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import args_of, raise_interrupt
 from otel_agentlog._startup import dataclass
 from otel_agentlog.error_handling import known_categories as known
 from otel_agentlog.error_handling import lookup
@@ -21,7 +21,6 @@ from otel_agentlog.error_handling.advice import CAUSES, advice
 from otel_agentlog.error_handling.category import Cause, ErrorCategory
 from otel_agentlog.error_handling.lookup import MAX_TEXT
 from otel_agentlog.errors import AgentlogError
-from otel_agentlog.record.exceptions.bounded_repr import args_of
 from otel_agentlog.record.exceptions.class_info import FoundOnce
 from otel_agentlog.record.exceptions.describe import is_simple, message_and_traceback, was_raised
 from otel_agentlog.record.recorder import recorder

@@ -7,6 +7,7 @@ metric_exporter.py  the exporter of metrics over http
 exemplars.py        exemplars in every export of metrics
 statsd.py           the exporter of metrics to StatsD
 otlp.py             OTLP requests and responses; what others made with the SDK
+services.py         OTLP's services: their names, and the messages that they answer with
 wire.py             OTLP's protobuf encoding: attributes, values, the frame of a request
 result.py           status codes to verdicts, Retry-After, partial success
 outlet.py           takes requests in the place of a collector, in tests

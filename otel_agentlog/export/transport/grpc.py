@@ -21,6 +21,7 @@ from opentelemetry.util.re import parse_env_headers
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict, grpc_result
+from otel_agentlog.export.transport.services import SERVICES
 from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import Connection
 from otel_agentlog.settings.version import __version__
@@ -75,13 +76,9 @@ class GrpcSender:
         self._channel.close()
 
 
-_SERVICES = {"traces": "trace.v1.TraceService", "logs": "logs.v1.LogsService"}
-
-
 def _call(signal: str, channel: Any) -> Any:
     """What the official stub does, for a request that is bytes already."""
-    path = f"/opentelemetry.proto.collector.{_SERVICES[signal]}/Export"
-    return channel.unary_unary(path, response_deserializer=lambda body: otlp.response_of(signal, body))
+    return channel.unary_unary(f"/{SERVICES[signal]}/Export", response_deserializer=lambda body: otlp.response_of(signal, body))
 
 
 def _channel(endpoint: str, connection: Connection) -> Any:

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -29,6 +29,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope as SdkSc
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, partial_success
+from otel_agentlog.export.transport.services import RESPONSES
 from otel_agentlog.export.transport.wire import Encoded, request_of
 from otel_agentlog.vocabulary.terminal_text import safe_json
 
@@ -156,14 +157,6 @@ def _value(value: Any) -> AnyValue:
     raise TypeError(f"no OTLP value: {type(value)}")
 
 
-_RESPONSES: dict[str, tuple[Any, str]] = {
-    "traces": (ExportTraceServiceResponse, "rejected_spans"),
-    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
-    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
-}
-"""By signal, the message of a successful response and the field in it that counts what was not taken."""
-
-
 def read_response(signal: str, content_type: str, body: bytes) -> SendResult:
     """The result by the body of a response with a successful status; a body that cannot be read takes nothing back."""
     if content_type.startswith("application/json"):
@@ -176,17 +169,17 @@ def read_response(signal: str, content_type: str, body: bytes) -> SendResult:
 
 def response_of(signal: str, body: bytes) -> Any:
     """The response message of a signal. Raises `DecodeError` for what is none."""
-    return _RESPONSES[signal][0].FromString(body)
+    return RESPONSES[signal][0].FromString(body)
 
 
 def read_message(signal: str, message: Any) -> SendResult:
     """The result by the response message of a signal."""
     partial = message.partial_success
-    return partial_success(getattr(partial, _RESPONSES[signal][1]), partial.error_message)
+    return partial_success(getattr(partial, RESPONSES[signal][1]), partial.error_message)
 
 
 def _read_json(signal: str, body: bytes) -> SendResult:
-    first, *rest = _RESPONSES[signal][1].split("_")
+    first, *rest = RESPONSES[signal][1].split("_")
     key = first + "".join(word.capitalize() for word in rest)
     try:
         partial = json.loads(body)["partialSuccess"]

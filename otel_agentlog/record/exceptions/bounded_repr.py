@@ -20,7 +20,7 @@ from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 from uuid import UUID
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import args_of, raise_interrupt
 from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.record.exceptions.class_info import MAX_INT_BITS, big_int, placeholder, short_name
 
@@ -55,7 +55,6 @@ _AS_THEY_ARE = frozenset(
 )
 """Attributes of a class of these types are read without running code."""
 _OS_FIELDS = [OSError.__dict__[name] for name in ("errno", "strerror", "filename", "filename2")]
-args_of = BaseException.__dict__["args"].__get__
 
 
 def cut(text: str, most: int = MAX_CHARACTERS, unwritten: int = 0) -> str:

@@ -15,12 +15,11 @@ from itertools import islice
 from types import CodeType, TracebackType
 from typing import Any, TypeVar
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import args_of, cause_of, context_of, raise_interrupt, traceback_of
 from otel_agentlog.record.exceptions.bounded_repr import (
     MAX_CHARACTERS,
     MAX_VALUES,
     BoundedRepr,
-    args_of,
     cut,
     has_own_code,
     parts_of,
@@ -54,10 +53,7 @@ _WITH_SUGGESTIONS = (AttributeError, NameError, ImportError) if sys.version_info
 
 Result = TypeVar("Result")
 
-_cause_of = BaseException.__dict__["__cause__"].__get__
-_context_of = BaseException.__dict__["__context__"].__get__
 _suppresses_context = BaseException.__dict__["__suppress_context__"].__get__
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
 _dict_of = BaseException.__dict__["__dict__"].__get__
 
 
@@ -109,7 +105,7 @@ def is_simple(error: BaseException) -> bool:
     own: dict[str, Any] = _dict_of(error)
     if own and (len(own) > 1 or MARK not in own):
         return False
-    if _cause_of(error) is not None or (_context_of(error) is not None and not _suppresses_context(error)):
+    if cause_of(error) is not None or (context_of(error) is not None and not _suppresses_context(error)):
         return False
     args = args_of(error)
     for value in args:
@@ -136,7 +132,7 @@ _is_simple_class = FoundOnce(_has_simple_class)
 
 def was_raised(error: BaseException) -> bool:
     """Whether an exception has a traceback of its own."""
-    return _traceback_of(error) is not None
+    return traceback_of(error) is not None
 
 
 def with_attributes_of(error: BaseException, read: Callable[[BaseException], Result]) -> Result:
@@ -180,7 +176,7 @@ def _chain_of(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         error = waiting.pop(0)
         yield error
-        near = [_cause_of(error), None if _suppresses_context(error) else _context_of(error), *_members_of(error)[:MAX_CHAINED]]
+        near = [cause_of(error), None if _suppresses_context(error) else context_of(error), *_members_of(error)[:MAX_CHAINED]]
         for other in near:
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
@@ -227,7 +223,7 @@ _places: dict[tuple[int, int, int], tuple[CodeType, str]] = {}
 
 def _printed_frames(error: BaseException) -> str:
     """The traceback of an exception without its last line."""
-    at = first = _traceback_of(error)
+    at = first = traceback_of(error)
     if at is None:
         return ""
     lines = ["Traceback (most recent call last):\n"]
@@ -263,7 +259,7 @@ def _last_line(kind: type, message: str) -> str:
 
 
 def _print(shown: BaseException, error: BaseException) -> str:
-    lines = call_apart(lambda: traceback.format_exception(type(shown), shown, _traceback_of(error), limit=MAX_FRAMES))
+    lines = call_apart(lambda: traceback.format_exception(type(shown), shown, traceback_of(error), limit=MAX_FRAMES))
     return "".join(lines)
 
 
@@ -280,12 +276,12 @@ class _StandIns:
         members = [found for inner in _members_of(error) if (found := self._inside(inner)) is not None]
         shown: BaseException = type(name, (_GROUP,), named)("group", members) if members else type(name, (_EXCEPTION,), named)()
         self._made[id(error)] = shown
-        shown.__cause__, shown.__context__ = self._inside(_cause_of(error)), self._inside(_context_of(error))
+        shown.__cause__, shown.__context__ = self._inside(cause_of(error)), self._inside(context_of(error))
         shown.__suppress_context__ = _suppresses_context(error)
         if notes := _notes_of(error)[:MAX_CHAINED]:
             texts = [cut(note if type(note) is str else BoundedRepr(note).text, MAX_CHARACTERS_INSIDE) for note in notes]
             shown.__notes__ = texts  # type: ignore[attr-defined, unused-ignore]  # Python 3.11
-        return shown.with_traceback(_traceback_of(error))
+        return shown.with_traceback(traceback_of(error))
 
     def _inside(self, error: BaseException | None) -> BaseException | None:
         if error is None or id(error) in self._made or len(self._made) >= MAX_CHAINED:

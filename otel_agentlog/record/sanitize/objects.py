@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._interrupts import args_of, raise_interrupt
 from otel_agentlog.record.exceptions.class_info import (
     attribute,
     in_class,
@@ -160,7 +160,7 @@ def exception_text(error: BaseException) -> str:
 
 
 def _exception_message(error: BaseException) -> str:
-    args = BaseException.args.__get__(error)  # type: ignore[attr-defined]  # a getset descriptor
+    args = args_of(error)
     if is_native(in_class(error, "__str__")) and not all(type(arg) in (str, int, float, bool, type(None)) for arg in args):
         return ", ".join(str(arg) if type(arg) in (str, int, float, bool) else placeholder(arg) for arg in args)
     return message_of(error)

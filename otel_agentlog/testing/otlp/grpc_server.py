@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from otel_agentlog.export.transport.services import SERVICES
 from otel_agentlog.testing.otlp.answers import Hang, Redirect, Refuse, Reset, SlowLoris
 from otel_agentlog.testing.otlp.decode import REQUEST_TYPES, Export
 from otel_agentlog.testing.otlp.http_server import response
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     import grpc
 
     from otel_agentlog.testing.otlp.receiver import OtlpReceiver
-
-_SERVICES = {
-    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
-    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
-}
-"""All have the one method ``Export``."""
 
 _STATUS_CODES = {
     400: "INVALID_ARGUMENT",
@@ -69,7 +63,7 @@ class GrpcEndpoint:
                         )
                     },
                 )
-                for signal, service in _SERVICES.items()
+                for signal, service in SERVICES.items()
             ]
         )
         self.port = server.add_insecure_port(f"{LOOPBACK}:{self.port}")

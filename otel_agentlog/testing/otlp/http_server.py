@@ -14,10 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToJson
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from otel_agentlog.export.transport.services import RESPONSES, partly
 from otel_agentlog.testing.otlp.answers import Answer, Hang, HugeReply, PartialSuccess, Redirect, Refuse, Reset, SlowLoris
 from otel_agentlog.testing.otlp.decode import REQUEST_TYPES, request_from_json
 from otel_agentlog.testing.otlp.incoming import LOOPBACK, Decision, Incoming
@@ -34,24 +32,14 @@ _DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
 }
 _SIGNALS = {"/v1/traces": "traces", "/v1/logs": "logs", "/v1/metrics": "metrics"}
 
-RESPONSE_TYPES: dict[str, Any] = {
-    "traces": ExportTraceServiceResponse,
-    "logs": ExportLogsServiceResponse,
-    "metrics": ExportMetricsServiceResponse,
-}
-"""The response message of each signal."""
-
 _POURED_BYTES = 1 << 20
-
-_REJECTED_FIELDS = {"traces": "rejected_spans", "logs": "rejected_log_records", "metrics": "rejected_data_points"}
 
 
 def response(signal: str, answer: Answer) -> Any:
     """The response message that an answer sends back, for both protocols."""
-    message = RESPONSE_TYPES[signal]()
     if isinstance(answer, PartialSuccess):
-        setattr(message.partial_success, _REJECTED_FIELDS[signal], answer.rejected)
-        message.partial_success.error_message = answer.message
+        return partly(signal, answer.rejected, answer.message)
+    message = RESPONSES[signal][0]()
     if isinstance(answer, HugeReply):
         message.partial_success.error_message = "x" * answer.size_bytes
     return message

@@ -6,16 +6,14 @@ Formats: https://opentelemetry.io/docs/specs/otlp/ (OTLP 1.9), "OTLP/HTTP Respon
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.json_format import MessageToJson
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.transport.services import RESPONSES, partly
 from otel_agentlog.tools.collect.intake import JSON, Accepted, MalformedError
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -27,11 +25,6 @@ MAX_MEMBERS = 16
 RETRY_AFTER_S = 5
 """Seconds after which a sender is to try again that was sent away."""
 
-_RESPONSES: Mapping[str, tuple[Any, str]] = {
-    "traces": (ExportTraceServiceResponse, "rejected_spans"),
-    "logs": (ExportLogsServiceResponse, "rejected_log_records"),
-    "metrics": (ExportMetricsServiceResponse, "rejected_data_points"),
-}
 _PIECE = 1024 * 1024
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 PLAIN = ("", "identity")
@@ -81,12 +74,7 @@ def unpacked(body: bytes, encoding: str, limit: int, take: Callable[[int], None]
 
 def response(signal: str, accepted: Accepted) -> Any:
     """The message that acknowledges a request."""
-    make, rejected = _RESPONSES[signal]
-    message = make()
-    if accepted.rejected:
-        setattr(message.partial_success, rejected, accepted.rejected)
-        message.partial_success.error_message = accepted.reason
-    return message
+    return partly(signal, accepted.rejected, accepted.reason) if accepted.rejected else RESPONSES[signal][0]()
 
 
 def unreadable(signal: str, error: Exception) -> str:

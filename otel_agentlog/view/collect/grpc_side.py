@@ -13,6 +13,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.export.transport.services import SERVICES
 from otel_agentlog.tools.collect.intake import PROTOBUF, BusyError, Intake, MalformedError, MemoryBudget
 from otel_agentlog.view.collect import answers
 
@@ -23,11 +24,6 @@ CONCURRENT = 32
 END_S = 5.0
 """Longest time, in seconds, that the end waits for requests under way."""
 
-_SERVICES = {
-    "traces": "opentelemetry.proto.collector.trace.v1.TraceService",
-    "logs": "opentelemetry.proto.collector.logs.v1.LogsService",
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService",
-}
 _GZIP = b"\x1f\x8b"
 """How gzip begins; no message of these services does: its first byte is that of field 1."""
 
@@ -50,7 +46,7 @@ class GrpcSide:
         ]
         self._workers = ThreadPoolExecutor(WORKERS, "agentlog-collect-grpc")
         self._server = grpc.server(self._workers, options=options, maximum_concurrent_rpcs=CONCURRENT)
-        for signal, service in _SERVICES.items():
+        for signal, service in SERVICES.items():
             handler: Any = grpc.unary_unary_rpc_method_handler(self._export(signal))
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
         name = f"[{host}]" if ":" in host and not host.startswith("[") else host
