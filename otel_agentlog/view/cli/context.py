@@ -14,8 +14,8 @@ from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.json_line import json_line
-from otel_agentlog.view.render.screen import Screen, stdout_screen
-from otel_agentlog.vocabulary.terminal_text import given_path
+from otel_agentlog.view.render.screen import Piece, Screen, stdout_screen
+from otel_agentlog.vocabulary.terminal_text import given_path, safe
 
 if TYPE_CHECKING:
     from otel_agentlog.query import Filter, Statistics
@@ -74,6 +74,12 @@ class CliContext:
     def screen(self) -> Screen:
         """The screen on standard output."""
         return stdout_screen(self._settings.terminal, colour=self.colour)
+
+    def print_hints(self, wanted: Filter) -> None:
+        """Print what was perhaps meant by a filter that nothing meets."""
+        from otel_agentlog.query import hints
+
+        self.screen().lines([Piece(safe(hint), "warn")] for hint in hints(self.root, wanted))
 
     @cached_property
     def _settings(self) -> Settings:

@@ -1,4 +1,4 @@
-"""Where a command listens: its options, and the socket."""
+"""Where a command listens, and to whom: its options, and the socket."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import argparse
 import errno
 import ipaddress
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from otel_agentlog.errors import ConfigurationError
+from otel_agentlog.vocabulary.terminal_text import given_path
 
 DEFAULT_HOST = "127.0.0.1"
 
@@ -43,6 +47,28 @@ def listen(host: str, port: int, option: str = "--port") -> socket.socket:
         why = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError("host", f"{host} port {port}", f"an address to listen on ({why})") from None
     return listener
+
+
+def token_file_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where the token is."""
+    parser.add_argument(
+        "--token-file",
+        type=lambda name: Path(given_path(name)),
+        metavar="FILE",
+        help="keeps the token; made, readable by you alone, if it is not there (default: .server-token below the root)",
+    )
+
+
+@contextmanager
+def needs_server(command: str) -> Iterator[None]:
+    """A block that imports what is of the extra ``server``; raises `ConfigurationError` where it is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("otel_agentlog"):
+            raise
+        found, expected = f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
+        raise ConfigurationError(command, found, expected) from None
 
 
 def port_number(text: str) -> int:

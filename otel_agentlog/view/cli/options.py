@@ -1,7 +1,4 @@
-"""The options that choose tasks, the same for every command that lists or counts them, and the types of options.
-
-A type turns an option's text into a value, or raises `argparse.ArgumentTypeError` with what was expected and found.
-"""
+"""The options that choose tasks, the same for every command that lists or counts them, and types of theirs."""
 
 from __future__ import annotations
 
@@ -11,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from otel_agentlog.query import Filter, ScoreBound, narrowed, score_bound
+from otel_agentlog.query import Filter, narrowed, score_bound
 from otel_agentlog.query.filters.language import state_pattern, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
+from otel_agentlog.view.cli.values import number_from, read_by, whole_number
 from otel_agentlog.view.render.screen import Progress
 
 _NAMES = (
@@ -115,34 +113,17 @@ def statuses(text: str) -> frozenset[str]:
     return frozenset(_status(part) for part in text.split(",") if part.strip())
 
 
-def _status(text: str) -> str:
-    try:
-        return state_pattern(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+_status = read_by(state_pattern)
+
+score = read_by(score_bound)
+"""A comparison with a score."""
+
+moment = read_by(parse_moment)
+"""A moment in the past, in Unix seconds."""
 
 
-def score(text: str) -> ScoreBound:
-    """A comparison with a score, as `score_bound` reads it."""
-    try:
-        return score_bound(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def moment(text: str) -> float:
-    """A moment in the past, as `parse_moment` reads it, in Unix seconds."""
-    try:
-        return parse_moment(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def whole(text: str) -> int:
-    """A whole number from 0."""
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"expected a number, found {text!r}")
-    return int(text)
+whole = whole_number("a number", 18)
+"""A whole number from 0."""
 
 
 def amount(text: str) -> float:
@@ -167,15 +148,8 @@ def minutes_ago(text: str) -> float:
     return time.time() - found * 60
 
 
-def interval_s(text: str) -> float:
-    """Seconds between two readings of the folders, 0.1 to 3600."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0.1 <= found <= 3600:
-        raise argparse.ArgumentTypeError(f"expected seconds between 0.1 and 3600, found {text!r}")
-    return found
+interval_s = number_from(0.1, 3600, "seconds between 0.1 and 3600")
+"""Seconds between two readings of the folders."""
 
 
 @contextmanager

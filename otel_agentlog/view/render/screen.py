@@ -18,12 +18,14 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TextIO, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TextIO, TypeAlias, TypeVar
 
 from otel_agentlog._startup import dataclass
 from otel_agentlog.settings.fields import Terminal
 from otel_agentlog.vocabulary.terminal_text import cut, pad, width
+
+Item = TypeVar("Item")
 
 
 class Piece(NamedTuple):
@@ -245,6 +247,16 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[Piece]], screen: Sc
     ellipsis = screen.glyphs.ellipsis
     lines = [_row([Piece(each.column.title, "dim") for each in laid], laid, ellipsis)]
     return lines + [_row(row, laid, ellipsis) for row in zip(*(each.cells for each in laid), strict=True)]
+
+
+def short_table(
+    columns: Sequence[Column], items: Sequence[Item], row: Callable[[Item], Pieces], most: int, screen: Screen
+) -> Iterator[Pieces]:
+    """Yield the lines of a table of the first `most` items, and how many there are more; nothing where there are none."""
+    if items:
+        yield from table(columns, map(row, items[:most]), screen)
+    if len(items) > most:
+        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(items) - most:,} more (--json lists all)", "dim")]
 
 
 class _LaidOut:

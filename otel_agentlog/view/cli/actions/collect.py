@@ -8,16 +8,18 @@ import socket
 import sqlite3
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._interrupts import raise_interrupt
-from otel_agentlog.errors import AgentlogError, ConfigurationError
+from otel_agentlog.errors import AgentlogError
 from otel_agentlog.settings.parsers import size
 from otel_agentlog.tools.collect import HOME
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port_number
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, needs_server, port_number
 from otel_agentlog.view.cli.options import interval_s
+from otel_agentlog.view.cli.values import read_by
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import safe
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 PORT, GRPC_PORT = 4318, 4317
 """Of OTLP."""
+
+_size = read_by(partial(size, "size"))
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 
@@ -99,15 +103,9 @@ def begin(
     """Begin to receive. Raises `AgentlogError`, `OSError`; ``grpc_option`` is the option that has ``grpc_port``."""
     if grpc_port is not None:
         listen(options.host, grpc_port, grpc_option).close()
-    try:
+    with needs_server("collect"):
         from otel_agentlog.view.collect.filer import settings_of
         from otel_agentlog.view.collect.receiver import Options, Receiver
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("otel_agentlog"):
-            raise
-        raise ConfigurationError(
-            "collect", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
-        ) from None
     limits = {"max_body_bytes": options.max_body, "max_spool_bytes": options.max_spool}
     wanted = Options(
         host=options.host,
@@ -205,10 +203,3 @@ def show(receiver: Receiver, options: argparse.Namespace, context: CliContext) -
     if options.forward:
         screen.line(Piece(f"and sending it on to {safe(options.forward)}, as it comes", "dim"))
     screen.flush()
-
-
-def _size(text: str) -> int:
-    try:
-        return size("size", text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from otel_agentlog.query import LAST, resolve
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.values import number_from
 from otel_agentlog.view.render.screen import Piece, Pieces
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.terminal_text import safe
@@ -46,7 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why; shown wherever the request is shown")
     parser.add_argument(
         "--wait",
-        type=_seconds,
+        type=number_from(0, 86_400, "a number of seconds"),
         nargs="?",
         const=DEFAULT_WAIT_S,
         metavar="SECONDS",
@@ -81,16 +82,6 @@ def _request(options: argparse.Namespace, context: CliContext) -> Requested:
     if options.command == "cancel":
         return cancel(folder, terminate_tools=options.terminate_tools, **common)
     return pause(folder, **common) if options.command == "pause" else resume(folder, **common)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 86_400:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, found {text!r}")
-    return seconds
 
 
 def _as_json(requested: Requested, effect: str | None) -> dict[str, Any]:

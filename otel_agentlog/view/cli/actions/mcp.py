@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, listen, port_number
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, listen, port_number, token_file_argument
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.vocabulary.terminal_text import given_path, safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from mcp.server import Server
@@ -36,12 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow-writes", action="store_true", help="let clients add notes and scores; over HTTP with the token")
     parser.add_argument("--require-token", action="store_true", help="over HTTP: ask for the token to read too")
-    parser.add_argument(
-        "--token-file",
-        type=lambda name: Path(given_path(name)),
-        metavar="FILE",
-        help="keeps the token; made, readable by you alone, if it is not there (default: .server-token below the root)",
-    )
+    token_file_argument(parser)
     parser.add_argument("--skill", action="store_true", help="print the skill file for coding agents, and do nothing else")
 
 

@@ -14,8 +14,9 @@ from otel_agentlog.store.retention.policy import RetentionLimits, limits_of
 from otel_agentlog.store.retention.prune import prune
 from otel_agentlog.store.retention.report import Deleted, PruneReport
 from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.values import number_from, whole_number
 from otel_agentlog.view.render import formats
-from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, short_table
 from otel_agentlog.vocabulary.terminal_text import safe
 
 WAIT_S = 10.0
@@ -33,13 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="change nothing, tell what would be done")
     parser.add_argument(
         "--keep-days",
-        type=_days,
+        type=number_from(0, math.inf, "a number of days"),
         metavar="N",
         help="delete tasks that ended more than N days ago (default: TASK_LOGS_RETENTION_DAYS)",
     )
     parser.add_argument(
         "--keep-tasks",
-        type=_number,
+        type=whole_number("a number of tasks"),
         metavar="N",
         help="keep at most N tasks, delete the oldest finished ones (default: TASK_LOGS_MAX_TASKS)",
     )
@@ -79,22 +80,6 @@ def _limits(options: argparse.Namespace) -> RetentionLimits:
     return replace(found, compress_after_days=0.0) if options.compress else found
 
 
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        days = math.nan
-    if not 0 <= days < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number of days, found {text!r}")
-    return days
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number of tasks, found {text!r}")
-    return int(text)
-
-
 def _size(text: str) -> int:
     try:
         return size("--max-bytes", text)
@@ -112,7 +97,7 @@ def _lines(report: PruneReport, limits: RetentionLimits, context: CliContext, sc
         Piece(f"{would} {len(report.deleted):,} of {formats.count(report.tasks, 'task')}{amount}", "title"),
         Piece(f" below {root}."),
     ]
-    yield from _deleted(report, screen)
+    yield from short_table(_COLUMNS, report.deleted, _row, MAX_LISTED, screen)
     if report.compressed:
         before, after = (sum(getattr(each, key) for each in report.compressed) for key in ("before_bytes", "after_bytes"))
         word = "Would compress" if report.dry_run else "Compressed"
@@ -123,13 +108,6 @@ def _lines(report: PruneReport, limits: RetentionLimits, context: CliContext, sc
         yield [Piece(f"{word} deleting {formats.count(len(report.finished), 'task')} that an earlier run had begun with.")]
     yield from _warnings(report)
     yield from _left(report, screen)
-
-
-def _deleted(report: PruneReport, screen: Screen) -> Iterator[Pieces]:
-    if report.deleted:
-        yield from table(_COLUMNS, map(_row, report.deleted[:MAX_LISTED]), screen)
-    if len(report.deleted) > MAX_LISTED:
-        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(report.deleted) - MAX_LISTED:,} more (--json lists all)", "dim")]
 
 
 def _row(deleted: Deleted) -> Pieces:

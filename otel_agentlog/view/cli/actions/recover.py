@@ -15,7 +15,7 @@ from otel_agentlog.store.recovery.recover import Recovered, Repair, recover
 from otel_agentlog.tools.collect import HOME
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.render import formats, labels
-from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, short_table
 from otel_agentlog.vocabulary.lines import Line
 from otel_agentlog.vocabulary.terminal_text import safe
 
@@ -113,10 +113,7 @@ def _lines(found: Recovered, context: CliContext, screen: Screen, *, dry_run: bo
         Piece(f" with {spans}" if repaired else ""),
         Piece(f"; looked at {looked} below {safe(str(context.root))}."),
     ]
-    if found.repairs:
-        yield from table(_COLUMNS, map(_row, found.repairs[:MAX_LISTED]), screen)
-    if len(found.repairs) > MAX_LISTED:
-        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(found.repairs) - MAX_LISTED:,} more (--json lists all)", "dim")]
+    yield from short_table(_COLUMNS, found.repairs, _row, MAX_LISTED, screen)
 
 
 def _row(repair: Repair) -> Pieces:

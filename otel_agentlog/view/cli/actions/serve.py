@@ -7,15 +7,13 @@ import ipaddress
 import sys
 import webbrowser
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.actions.collect import GRPC_PORT, PORT, EndSignals, begin, collect_arguments, end, show, where
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, port_number
+from otel_agentlog.view.cli.listening import DEFAULT_HOST, is_loopback, listen, needs_server, port_number, token_file_argument
 from otel_agentlog.view.render.screen import Piece
-from otel_agentlog.vocabulary.terminal_text import given_path, safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 if TYPE_CHECKING:
     from otel_agentlog.view.server.serving import AppServer
@@ -38,12 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--ws-port", type=port_number, metavar="N", help="taken, and not used: the WebSocket is on the same port as all else"
     )
     parser.add_argument("--open", action="store_true", help="open the page in the browser of this host")
-    parser.add_argument(
-        "--token-file",
-        type=lambda name: Path(given_path(name)),
-        metavar="FILE",
-        help="keeps the token; made, readable by you alone, if it is not there (default: .server-token below the root)",
-    )
+    token_file_argument(parser)
     parser.add_argument(
         "--require-token", action="store_true", help="ask for the token to read too; always so where other hosts can connect"
     )
@@ -67,14 +60,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    try:
+    with needs_server("serve"):
         from otel_agentlog.view.server.serving import AppServer
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("otel_agentlog"):
-            raise
-        raise ConfigurationError(
-            "serve", f"no package {error.name}", "the extra 'server': pip install 'otel_agentlog[server]'"
-        ) from None
     server = AppServer(
         context.root,
         listener=listen(options.host, options.port),

@@ -17,7 +17,7 @@ from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.cli.context import CliContext, collector_url, print_json
 from otel_agentlog.view.cli.options import moment
 from otel_agentlog.view.render import formats
-from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, Screen, table
+from otel_agentlog.view.render.screen import Column, Piece, Pieces, Progress, short_table
 from otel_agentlog.vocabulary.coerce import mapping, number
 from otel_agentlog.vocabulary.terminal_text import safe
 
@@ -166,18 +166,11 @@ def _lines(shipped: Sequence[ShippedTask], context: CliContext, settings: Settin
         yield [Piece(f"{formats.count(dropped, 'item')} rejected for good; .delivery.jsonl of the task says why.", "warn")]
     if pending and not dry_run:
         yield [Piece(f"{formats.count(pending, 'item')} still pending.", "bad")]
-    yield from _listed([task for task in shipped if task.pending], context.screen())
+    yield from short_table(_COLUMNS, [task for task in shipped if task.pending], _row, MAX_LISTED, context.screen())
 
 
 def _root(context: CliContext) -> str:
     return safe(str(context.root))
-
-
-def _listed(tasks: Sequence[ShippedTask], screen: Screen) -> Iterator[Pieces]:
-    if tasks:
-        yield from table(_COLUMNS, map(_row, tasks[:MAX_LISTED]), screen)
-    if len(tasks) > MAX_LISTED:
-        yield [Piece(f"  {screen.glyphs.ellipsis} and {len(tasks) - MAX_LISTED:,} more (--json lists all)", "dim")]
 
 
 def _row(task: ShippedTask) -> Pieces:

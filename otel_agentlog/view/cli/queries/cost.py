@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from otel_agentlog.query import GROUPS, Group, hints
+from otel_agentlog.query import GROUPS, Group
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     screen = context.screen()
     if not total.ai_calls:
         screen.text(f"No AI calls in {formats.count(total.tasks, 'task')} below {safe(str(context.root))}.")
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
         return 0
     spent = sorted(found.groups, key=lambda group: -(group.cost_usd or 0)) if options.group_by != "day" else found.groups
     listed = [group for group in spent if group.cost_usd or group.unpriced or group.input_tokens or group.output_tokens]

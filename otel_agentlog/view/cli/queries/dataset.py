@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,11 @@ from otel_agentlog.tools.datasets.examples import OFF, TRUNCATED
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.cli.values import number_from
 from otel_agentlog.view.render import formats
 from otel_agentlog.vocabulary.terminal_text import given_path, safe
+
+_share = number_from(0, 1, "a number from 0 to 1")
 
 _NOUNS = {"calls": "AI call", "tasks": "task"}
 
@@ -28,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--of", choices=tuple(_NOUNS), default="calls", help="what a row is of (default: calls)")
     parser.add_argument("--shape", choices=tuple(SHAPES), default="openai", help="what a row looks like (default: openai)")
     parser.add_argument("--to", choices=("jsonl", "parquet"), default="jsonl", help="the kind of files (default: jsonl)")
-    parser.add_argument("--test", type=share, default=0.0, metavar="SHARE", help="share of tasks in test, 0 to 1 (default: 0)")
+    parser.add_argument("--test", type=_share, default=0.0, metavar="SHARE", help="share of tasks in test, 0 to 1 (default: 0)")
     parser.add_argument("--seed", default="", metavar="TEXT", help="another one divides tasks in another way")
     parser.add_argument("--task", metavar="TASK", action="append", default=[], help="this task (instead of a filter)")
     parser.add_argument("--limit", type=whole, default=0, metavar="N", help="at most N tasks, the newest (default 0: all)")
@@ -75,17 +77,6 @@ def _query(options: argparse.Namespace) -> dict[str, Any]:
         name: query[name] if isinstance(query[name], (int, float, str)) else sorted(map(str, query[name]))
         for name in sorted(query)
     }
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = math.nan
-    if not 0 <= found <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text!r}")
-    return found
 
 
 _WHY = {OFF: "without content: it was not recorded", TRUNCATED: "with content that was too long to be recorded whole"}

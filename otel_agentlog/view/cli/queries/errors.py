@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from otel_agentlog.errors import AgentlogError
-from otel_agentlog.query import ErrorGroup, Filter, FoundError, error_groups, find_errors, hints, narrowed, parse_filter, time_of
+from otel_agentlog.query import ErrorGroup, Filter, FoundError, error_groups, find_errors, narrowed, parse_filter, time_of
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.index.condition import Words
 from otel_agentlog.view.cli.context import CliContext, print_json
+from otel_agentlog.view.cli.values import whole_number
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.screen import Column, Piece, Pieces, Screen, table
 from otel_agentlog.view.render.values import text_lines
@@ -21,6 +22,8 @@ from otel_agentlog.vocabulary.coerce import mapping, text, texts
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_LIMIT = 30
+
+_limit = whole_number("a number of errors")
 
 _STYLES = {"WARNING": "warn", "ERROR": "error"}
 _COLUMNS = (
@@ -123,7 +126,7 @@ def _print_none(context: CliContext, tasks: Filter | None) -> None:
     screen = context.screen()
     screen.line(f"No such errors below {safe(str(context.root))}.")
     if tasks is not None:
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, tasks))
+        context.print_hints(tasks)
 
 
 def _print_each(context: CliContext, found: Sequence[FoundError], options: argparse.Namespace) -> None:
@@ -260,12 +263,6 @@ def _trail(each: FoundError, screen: Screen) -> Iterator[Pieces]:
 
 def _text(line: Mapping[str, Any], key: str) -> str:
     return safe(text(line, key) or "")
-
-
-def _limit(given: str) -> int:
-    if not given.isascii() or not given.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number of errors, found {given!r}")
-    return int(given)
 
 
 def _category(given: str) -> str:

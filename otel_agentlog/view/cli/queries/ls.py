@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, hints, search, task_ids
+from otel_agentlog.query import ORDERS, Filter, Page, TaskRow, search, task_ids
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats, labels
@@ -81,7 +81,7 @@ def _print_empty(context: CliContext, found: Page, wanted: Filter) -> None:
         only_states = wanted == Filter(statuses=wanted.statuses, failed=wanted.failed)
         missing = " or ".join(sorted(map(labels.state_text, wanted.wanted))) if only_states else "like that"
         screen.text(f"None of the {formats.count(found.tasks, 'task')} below {root} is {missing}.")
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
         return
     screen.text(f"No tasks below {root}{'' if context.root.is_dir() else ' (there is no such folder yet)'}.")
     screen.text("Record one with `agentlog demo`, or look elsewhere with --root DIR or TASK_LOGS_DIR.")

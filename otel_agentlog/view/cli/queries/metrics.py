@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from otel_agentlog.query import Filter, Group, Overview, hints, overview, statistics_by
+from otel_agentlog.query import Filter, Group, Overview, overview, statistics_by
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, minutes_ago, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -126,7 +126,7 @@ def _report(options: argparse.Namespace, context: CliContext) -> int:
     screen = context.screen()
     if not total.tasks:
         screen.text(f"No tasks below {safe(str(context.root))} from {_period(wanted, screen)}.")
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
         return 0
     screen.lines(_report_lines(wanted, total, sections, screen))
     return 0

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from otel_agentlog.query import Match, TaskRow, hints, marks, matches, search, words_in
+from otel_agentlog.query import Match, TaskRow, marks, matches, search, words_in
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.render import formats, labels
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
         screen.lines(_match_lines(lines, text, screen))
     _print_summary(screen, len(found), page.matching, page.tasks, " ".join(options.text))
     if not found:
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
     return int(not found)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from otel_agentlog.query import GROUPS, Group, Statistics, hints
+from otel_agentlog.query import GROUPS, Group, Statistics
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress
 from otel_agentlog.view.render import formats, labels
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     screen = context.screen()
     if not any(group.runs for group in found.groups):
         screen.text(f"No task below {safe(str(context.root))} is like that.")
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
     elif options.group_by is None:
         for line in _one(found.groups[0], screen):
             screen.text(*line)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from otel_agentlog.query import LineStream, resolve, row_of, time_of
 from otel_agentlog.view.cli.context import CliContext
 from otel_agentlog.view.cli.queries.show import TASK_HELP
+from otel_agentlog.view.cli.values import whole_number
 from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.line_text import line_pieces
@@ -72,11 +73,7 @@ def _follow(stream: LineStream, printer: _Printer) -> None:
 
 
 def _count(text: str) -> int | str:
-    if text == "all":
-        return text
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number of lines or 'all', found {text!r}")
-    return int(text)
+    return text if text == "all" else whole_number("a number of lines or 'all'")(text)
 
 
 class _Printer:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import asdict
 
-from otel_agentlog.query import Group, hints, statistics_by
+from otel_agentlog.query import Group, statistics_by
 from otel_agentlog.view.cli.context import CliContext, print_json
 from otel_agentlog.view.cli.options import WHERE_HELP, filter_arguments, filter_of, reading_progress, whole
 from otel_agentlog.view.cli.queries.stats import COUNTED
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     screen = context.screen()
     if not any(groups for _, groups in tables.values()):
         screen.text(f"No {', '.join(f'{kind}s' for kind in kinds)} in tasks like that below {safe(str(context.root))}.")
-        screen.lines([Piece(safe(hint), "warn")] for hint in hints(context.root, wanted))
+        context.print_hints(wanted)
         return 0
     for kind, (counted, groups) in tables.items():
         if groups:
