@@ -24,10 +24,14 @@ from otel_agentlog.compat.orchestrator import LogLevel as LogLevel
 from otel_agentlog.compat.orchestrator import set_up
 from otel_agentlog.error_handling.user_messages import USER_ERROR_TYPES, exception_of, shown_id, user_text
 from otel_agentlog.record.exceptions.error_id import Mark, mark_of, new_error_id, put_mark
-from otel_agentlog.record.logs.formatter import FlatFormatter as JSONFormatter
-from otel_agentlog.record.logs.line import text_of
+from otel_agentlog.record.logs.file_formats import flat_row
+from otel_agentlog.record.logs.line import adopt, error_of, guarded, here, printed_error, text_of
+from otel_agentlog.record.logs.stdlib_bridge import line_of
+from otel_agentlog.record.recorder import Recorder
+from otel_agentlog.record.sanitize.cleaner import default_cleaner
 from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import SYSTEM_LOGS, file_stem, is_usable
+from otel_agentlog.vocabulary.lines import timestamp
 
 __all__ = [
     "ErrorTracker",
@@ -44,6 +48,8 @@ MAX_BYTES = 10 * 1024 * 1024
 BACKUPS = 5
 
 _NEVER_FULL = 1 << 62
+
+_FORMAT_FAILED = '{"level":"ERROR","message":"[record could not be formatted]"}'
 
 _CLAUDE_ERROR = ("Claude Error", "Something went wrong processing your request.", "Please try again or rephrase your message.")
 
@@ -113,6 +119,31 @@ def get_log_directory(service_name: str | None = None) -> Path:
     name = file_stem(service_name or load({}, read_config_file()).service_name)
     system, own = SYSTEM_LOGS / name, home() / f".{name}" / "logs"
     return system if is_usable(system) or not is_usable(own) else own
+
+
+class JSONFormatter(logging.Formatter):
+    """Makes one redacted JSON object of a record, as ``log_format="flat"`` does. Safe from any thread; never raises."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The object, without a newline."""
+        made: list[str] = []
+
+        def work(recorder: Recorder) -> None:
+            line, details = line_of(record)
+            place = adopt(here(), details, line)
+            if (error := error_of(record.exc_info)) is not None:
+                line["exception"] = printed_error(error)
+                if (mark := mark_of(error)) is not None:
+                    line["exception"]["error_id"] = mark.error_id
+            line = {"timestamp": timestamp(int(record.created * 1e9)), **line, "details": details}
+            if not recorder.active:
+                line = default_cleaner().clean_line(line).value
+            envelope = recorder.clean({**line, "attributes": place.attributes})
+            envelope.line.update(place.ids)
+            made.append(flat_row(envelope.line).decode().rstrip("\n"))
+
+        guarded(work)
+        return made[0] if made else _FORMAT_FAILED
 
 
 def format_error_for_discord(

@@ -5,7 +5,7 @@ sink.py       queues lines; on the delivery worker's thread it makes of them wha
 encoding.py   spans and log records of lines as OTLP bytes: live, shipped and exported alike
 records.py    from a line to the fields of an OTLP log record; redacts spans and log records of others
 metrics.py    the table of metrics, their labels, and which line feeds which metric
-histograms.py adds up histograms where the SDK's way costs more, and joins them to what its reader collects
+histograms.py adds up histograms where the SDK's way costs more; what its reader collects, with these and with exemplars
 folder_exporters.py  exporters that OpenTelemetry makes by our name; they begin to record, and export nothing
 existing.py   where the exporters of a provider send that was there before us
 foreign.py    the processors that take spans and log records of other libraries

@@ -34,6 +34,9 @@ from otel_agentlog.export.metrics import Metric as Row
 MAX_SERIES = 2_000
 """Label sets of one histogram; what is measured of any other is added up in one series, as the SDK does."""
 
+MAX_KEPT = 10_000
+"""Series whose exemplars are kept."""
+
 _OVERFLOW: LabelSet = {"otel.metric.overflow": True}
 
 
@@ -135,6 +138,50 @@ class Histograms:
 def _metric(row: Row, series: Iterable[_Series], now_ns: int) -> Metric:
     points = [each.point(row.boundaries or (), now_ns) for each in series]
     return Metric(row.name, row.description, row.unit, Histogram(points, AggregationTemporality.CUMULATIVE))
+
+
+class KeptExemplars:
+    """The exemplars of each series that were exported last, for every export, and not only the first after they were measured.
+
+    The SDK gives each exemplar once. Whoever keeps the last export only, as a collector that Prometheus reads does, would have
+    none of a process that exports several times within a moment: at a flush, and at its end. For one thread at a time, as a
+    reader's exports are.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[Any, ...], Sequence[Exemplar]] = {}
+
+    def added_to(self, data: MetricsData) -> MetricsData:
+        """The same metrics, with those exemplars on each series that has no new ones."""
+        return replace(
+            data,
+            resource_metrics=[
+                replace(
+                    resource,
+                    scope_metrics=[
+                        replace(scope, metrics=[self._metric(scope.scope.name, metric) for metric in scope.metrics])
+                        for scope in resource.scope_metrics
+                    ],
+                )
+                for resource in data.resource_metrics
+            ],
+        )
+
+    def _metric(self, scope: str, metric: Metric) -> Metric:
+        # What was added since the last export is no longer what earlier exemplars are of.
+        if getattr(metric.data, "aggregation_temporality", None) is not AggregationTemporality.CUMULATIVE:
+            return metric
+        points: Any = [self._point((scope, metric.name), point) for point in metric.data.data_points]
+        return replace(metric, data=replace(metric.data, data_points=points))
+
+    def _point(self, of: tuple[str, str], point: Any) -> Any:
+        key = (*of, frozenset((name, str(value)) for name, value in (point.attributes or {}).items()))
+        if point.exemplars:
+            if key in self._kept or len(self._kept) < MAX_KEPT:
+                self._kept[key] = point.exemplars
+            return point
+        kept = self._kept.get(key)
+        return replace(point, exemplars=kept) if kept else point
 
 
 class OwnMeterProvider(MeterProvider):

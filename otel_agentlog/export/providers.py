@@ -468,8 +468,7 @@ def _own_meter_provider(settings: Settings, resource: Resource, clean: Callable[
     global _global_meters, _current_meters
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-    from otel_agentlog.export.histograms import Histograms, OwnMeterProvider
-    from otel_agentlog.export.transport.exemplars import KeptExemplars
+    from otel_agentlog.export.histograms import Histograms, KeptExemplars, OwnMeterProvider
 
     target = _Target(
         settings.exporter("metrics"),

@@ -6,7 +6,6 @@ files.py      operations on files, recorded
 control.py    pause, resume, cancel and inform a task of another process; tools that end with a cancel
 notes.py      notes on tasks and scores of them, of another process too
 causes.py     why a script or command failed: category, suggestions, whether trying again can help; `ToolError`
-prices.py     today's prices of models
 imports/      runs that others wrote, as task folders
 collect/      what programs send by OTLP, as task folders
 datasets/     examples for training and evaluation, made of task folders

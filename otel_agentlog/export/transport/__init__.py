@@ -4,7 +4,6 @@ senders.py          which sender a signal gets, by exporter and protocol
 http.py             OTLP over http, with urllib3
 grpc.py             OTLP over gRPC
 metric_exporter.py  the exporter of metrics over http
-exemplars.py        exemplars in every export of metrics
 statsd.py           the exporter of metrics to StatsD
 otlp.py             OTLP requests and responses; what others made with the SDK
 services.py         OTLP's services: their names, and the messages that they answer with

@@ -4,8 +4,7 @@ messages.py  messages of protobuf, and JSON, to the rows that the reader of OTLP
 parts.py     rows to clean parts of tasks: spans, log records, data points; which task each belongs to
 spool.py     where parts are on disk from the acknowledgement on; what has been filed of them; what is to be forwarded
 intake.py    a request, from its bytes to its acknowledgement
-sessions.py  log records and data points outside traces, to the events of a session
-filing.py    tasks that are due, to folders
+filing.py    tasks that are due, to folders: of traces, and of sessions of log records outside traces
 """
 
 HOME = ".collect"

@@ -21,16 +21,18 @@ from otel_agentlog.store.folder.layout import folder_names
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.folder.reader import TaskReader, is_task_folder
 from otel_agentlog.tools.collect import HOME
-from otel_agentlog.tools.collect.sessions import events_of, session_from
+from otel_agentlog.tools.collect.parts import session_of
 from otel_agentlog.tools.collect.spool import CollectSpool, Due
 from otel_agentlog.tools.imports.importer import Destination, FailuresOfImport, MakeRecorder
+from otel_agentlog.tools.imports.readers.agent_events import PROMPTS, event_of, known
+from otel_agentlog.tools.imports.readers.events import Begin, End, Event, title
 from otel_agentlog.tools.imports.readers.spans import TracedLog
 from otel_agentlog.tools.imports.staging import Moved, Staging
 from otel_agentlog.tools.imports.traces import TraceWriter, line_of
 from otel_agentlog.tools.imports.writer import Clock, Open, Writer
 from otel_agentlog.vocabulary.coerce import text
 from otel_agentlog.vocabulary.envelope import TaskRef
-from otel_agentlog.vocabulary.states import COLLECTED
+from otel_agentlog.vocabulary.states import COLLECTED, Outcome
 
 BATCH = 64
 """Folders that are moved at once, so that the disk is waited for once."""
@@ -250,11 +252,11 @@ class Filer:
         kind = key.partition("-")[0]
         service = self._spool.service_of(key) or "unknown_service"
         own_key = task_id.split("-", 1)[1]
-        session = session_from(own_key, kind, service, self._spool.logs(key))
+        session = _session_from(own_key, kind, service, self._spool.logs(key))
         if not session.begins_ns:
             return None
         writer = Writer(self._clock, kind, {"format": _FORMAT}, source=COLLECTED, parent=parent)
-        for each in events_of(session, self._spool.logs(key)):
+        for each in _events_of(session, self._spool.logs(key)):
             if isinstance(each, TracedLog):
                 self._line(writer.open[own_key], each)
             else:
@@ -289,3 +291,55 @@ def _ids(reader: TaskReader) -> Iterator[str]:
     for line in reader.events():
         if line.get("phase") == "end" and (found := text(line, "span_id")) is not None:
             yield found
+
+
+# -- what belongs to no trace -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Session:
+    """What is known of a task of log records and data points that belong to no trace: of a coding agent, or of any service."""
+
+    key: str
+    begins_ns: int
+    name: str
+    service: str
+    session_id: str | None
+    input: str | None
+
+
+def _session_from(key: str, kind: str, service: str, logs: Iterator[TracedLog]) -> _Session:
+    """The task that log records make; ``kind`` and ``key`` are of the key of the spool. There is at least one record."""
+    begins_ns, prompt, session = 0, None, None
+    for log in logs:
+        begins_ns = begins_ns or log.at_ns
+        session = session or session_of(log.details)
+        if event_of(log) in PROMPTS:
+            prompt = text(log.details, "prompt")
+            break
+    return _Session(key, begins_ns, title(prompt, f"{kind} {key}"), service, session, prompt)
+
+
+def _events_of(session: _Session, logs: Iterator[TracedLog]) -> Iterator[Event | TracedLog]:
+    """Begin, what happened, end; what is no event of a coding agent as it is."""
+    details = {"service": session.service}
+    yield Begin(
+        session.key,
+        session.begins_ns,
+        session.name,
+        session.service,
+        session.input,
+        None,
+        None,
+        session.session_id,
+        None,
+        details,
+    )
+    last_ns = session.begins_ns
+    for number, log in enumerate(logs):
+        last_ns = log.at_ns
+        found = [*known(session.key, log, number)]
+        yield from found
+        if not found:
+            yield log
+    yield End(session.key, last_ns, Outcome.COMPLETED)

@@ -6,6 +6,7 @@ read. One file that cannot be read, and one wrong line in it, stop nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,14 +15,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.collaborators import Failures
 from otel_agentlog.record.recorder import Recorder, recorder, use
+from otel_agentlog.store.folder.layout import FILE_MODE, FOLDER_MODE
 from otel_agentlog.store.folder.sink import FolderSink
 from otel_agentlog.store.folder.writer import TaskFolder
-from otel_agentlog.tools.imports.known import KnownFiles
 from otel_agentlog.tools.imports.readers.events import Remark
 from otel_agentlog.tools.imports.readers.formats import FORMATS, LOOKED_AT, Format, Transcript, format_of, unpacked
 from otel_agentlog.tools.imports.readers.rows import Row, Rows, Wrong
@@ -39,6 +43,9 @@ SUFFIXES = frozenset({".jsonl", ".json", ".ndjson", ".gz"})
 
 MAX_REMEMBERED = 1_000
 """Wrong lines that a report has; the others are only counted."""
+
+READERS_VERSION = 2
+"""Where readers change what they make of a file, it is imported anew."""
 
 _SYNC_S = 60.0
 _BATCH = 64
@@ -448,3 +455,37 @@ def _described(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error) if isinstance(error, AgentlogError) else f"unexpected {type(error).__name__}: {error}"
+
+
+class KnownFiles:
+    """The files that were imported into one root, as they were then: a small file each, below ``known/``. It is a cache."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "known"
+        self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+    def is_unchanged(self, path: Path) -> bool:
+        """Whether a file is as it was when it was imported. Raises `OSError`."""
+        status = os.stat(path)
+        try:
+            found = orjson.loads(self._note(path).read_bytes())
+        except (OSError, ValueError):
+            raise_interrupt()
+            return False
+        return bool(found == _state(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+    def add(self, rows: Rows) -> None:
+        """Note that a file was imported, as it was when it was opened, or looked at last. Raises `OSError`."""
+        note = self._note(rows.path)
+        new = note.with_suffix(f".{os.getpid()}")
+        descriptor = system.open(new, system.UPDATE | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        with open(descriptor, "wb") as file:
+            file.write(orjson.dumps(_state(*rows.identity, rows.size_bytes, rows.modified_ns)))
+        system.rename(new, note)
+
+    def _note(self, path: Path) -> Path:
+        return self._folder / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+
+
+def _state(*numbers: int) -> dict[str, int]:
+    return dict(zip(("device", "inode", "size", "modified_ns"), numbers, strict=True)) | {"version": READERS_VERSION}

@@ -32,9 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Print what the calls of finished tasks cost as recorded, and by today's prices."""
     # Imported here, as it takes longer than all the rest.
-    from otel_agentlog.tools.prices import todays_prices
+    from otel_agentlog.record.providers.pricing import PriceTable
 
-    price = todays_prices(load({}, read_config_file()).prices)
+    price = PriceTable(load({}, read_config_file()).prices).cost
     selected = _selected(options, context)
     tasks = [task for task in selected if has_ended(task)]
     found = recost(_calls(tasks), price)
@@ -78,14 +78,15 @@ def _show(found: Recost, tasks: int, not_ended: int, context: CliContext) -> Non
         screen.lines(table(_COLUMNS, _rows(found, screen), screen))
     if not_ended:
         screen.line(Piece(f"{formats.count(not_ended, 'task')} left out: not ended", "dim"))
-    if found.total.not_repriced and not _has_table():
+    if found.total.not_repriced and not _has_price_table():
         screen.line(Piece("There is no price table: pip install 'otel_agentlog[prices]', or the setting prices.", "dim"))
 
 
-def _has_table() -> bool:
-    from otel_agentlog.tools.prices import has_price_table
+def _has_price_table() -> bool:
+    """Whether the optional package with the prices of many models is installed (extra ``prices``)."""
+    from otel_agentlog.record.providers.pricing import PriceTable
 
-    return has_price_table()
+    return PriceTable().load()
 
 
 def _rows(found: Recost, screen: Screen) -> Iterator[Pieces]:

@@ -2,7 +2,6 @@
 
 failure.py     why it failed, and what can be done
 header.py      what it was, how it ended, when, at what cost, where it was sent; how it came in
-tree.py        everything that happened in it: one line a part, with time, tokens and cost
-waterfall.py   when each part ran, as bars
+tree.py        everything that happened in it: one line a part, with time, tokens, cost and a bar
 task_json.py   all of it as JSON
 """

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from otel_agentlog._startup import dataclass
@@ -15,7 +15,6 @@ from otel_agentlog.view.render import formats, labels
 from otel_agentlog.view.render.line_text import line_pieces
 from otel_agentlog.view.render.screen import GAP, Glyphs, Piece, Pieces, Screen, columns_of, fit
 from otel_agentlog.view.render.show.failure import AlreadyShown, error_kind, error_lines
-from otel_agentlog.view.render.show.waterfall import Waterfall, time_span
 from otel_agentlog.view.render.values import inline, message_text, text_lines
 from otel_agentlog.vocabulary.coerce import number, objects, text, texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, SAME_CALL_AS, Line
@@ -164,7 +163,7 @@ class _Figures:
         self._tokens = {id(entry): _tokens(entry, screen.glyphs) for entry in entries} if roomy else {}
         self._costs = {id(entry): _cost(entry) for entry in entries}
         self._widths = [self._widest(cells, title) for cells, title in self._cells()]
-        self._fall: Waterfall | None = None
+        self._fall: _Waterfall | None = None
 
     def _cells(self) -> list[tuple[dict[int, str], str]]:
         return [(self._times, "TIME"), (self._tokens, "TOKENS"), (self._costs, "COST")]
@@ -182,11 +181,11 @@ class _Figures:
         if columns is None:
             return min(natural, _MAX_LEFT_UNLIMITED)
         room = columns - self._columns
-        times = time_span(self._entries)
+        times = _time_span(self._entries)
         if columns < _WIDE or times is None:
             return min(natural, max(_MIN_LEFT, room))
         left = min(natural, room - GAP - _MIN_BAR)
-        self._fall = Waterfall(*times, min(_MAX_BAR, room - GAP - left), self._screen.glyphs)
+        self._fall = _Waterfall(*times, min(_MAX_BAR, room - GAP - left), self._screen.glyphs)
         return left
 
     def titles(self, room: int) -> Pieces:
@@ -209,6 +208,46 @@ class _Figures:
         if self._fall is not None:
             line += [Piece(" " * GAP), Piece(self._fall.bar(entry), _bar_style(entry))]
         return line
+
+
+@dataclass(frozen=True, slots=True)
+class _Waterfall:
+    """When each part ran, as bars below one axis of time: from `start_ns` to `end_ns`, Unix nanoseconds, on so many columns."""
+
+    start_ns: int
+    end_ns: int
+    columns: int
+    glyphs: Glyphs
+
+    def bar(self, entry: Entry) -> str:
+        """The bar of an entry, at least one eighth of a column; empty if its time is not known."""
+        if entry.start_ns is None:
+            return ""
+        span_ns = max(1, self.end_ns - self.start_ns)
+        parts = len(self.glyphs.parts) + 1
+        begins = (entry.start_ns - self.start_ns) / span_ns * self.columns
+        length = (_end_of(entry) - entry.start_ns) / span_ns * self.columns
+        before = min(self.columns - 1, max(0, int(begins)))
+        eighths = min(max(1, round(length * parts)), (self.columns - before) * parts)
+        full, rest = divmod(eighths, parts)
+        return " " * before + self.glyphs.bar * full + (self.glyphs.parts[rest - 1] if rest else "")
+
+    def axis(self) -> str:
+        """The line above the bars: the times of the first and the last column."""
+        end = formats.duration((self.end_ns - self.start_ns) / 1e6)
+        return "0" + " " * max(1, self.columns - 1 - width(end)) + end
+
+
+def _end_of(entry: Entry) -> int:
+    """When an entry ended, in Unix nanoseconds; of an open one, as far as is known."""
+    start = entry.start_ns or 0
+    return max(start, entry.end_ns if entry.end_ns is not None else start + int((entry.duration_ms or 0) * 1e6))
+
+
+def _time_span(entries: Iterable[Entry]) -> tuple[int, int] | None:
+    """The first start and the last end in Unix nanoseconds; ``None`` if no time is known."""
+    known = [(entry.start_ns, _end_of(entry)) for entry in entries if entry.start_ns is not None]
+    return (min(start for start, _ in known), max(end for _, end in known)) if known else None
 
 
 def _bar_style(entry: Entry) -> str:
