@@ -11,12 +11,8 @@ from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
 from otel_agentlog.export.encoding import Encoder
 from otel_agentlog.export.pipeline.items import Item
-from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES
-from otel_agentlog.export.shipping import item_of
+from otel_agentlog.export.shipping import batches, item_of
 from otel_agentlog.vocabulary.records import UnsentItem
-
-BATCH_ITEMS = 512
-"""Most spans or log records of one line."""
 
 
 @dataclass
@@ -31,22 +27,17 @@ class Exported:
 
 def otlp_json_lines(found: Iterable[UnsentItem], counts: Exported) -> Iterator[bytes]:
     """Yield one line (with its newline) per batch of one signal; ``counts`` is brought up to date before each."""
+    for signal, batch in batches(_items(found, counts)):
+        yield from _lines(signal, batch, counts)
+
+
+def _items(found: Iterable[UnsentItem], counts: Exported) -> Iterator[Item]:
     encoder = Encoder()
-    batches: dict[str, list[Item]] = {"traces": [], "logs": []}
-    sizes = {"traces": 0, "logs": 0}
     for each in found:
-        item = _item(each, encoder)
-        if item is None:
+        if (item := _item(each, encoder)) is None:
             counts.left_out += 1
-            continue
-        batches[item.signal].append(item)
-        sizes[item.signal] += item.size_bytes
-        if len(batches[item.signal]) >= BATCH_ITEMS or sizes[item.signal] >= BATCH_BYTES:
-            yield from _lines(item.signal, batches[item.signal], counts)
-            batches[item.signal], sizes[item.signal] = [], 0
-    for signal, items in batches.items():
-        if items:
-            yield from _lines(signal, items, counts)
+        else:
+            yield item
 
 
 def _item(unsent: UnsentItem, encoder: Encoder) -> Item | None:

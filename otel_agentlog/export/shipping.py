@@ -5,7 +5,7 @@ The same for the command line, which waits, and for the background, where live i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from otel_agentlog._interrupts import raise_interrupt
@@ -15,6 +15,9 @@ from otel_agentlog.export.pipeline.items import Deliver, DeliveryObserver, Item,
 from otel_agentlog.export.pipeline.signal_queue import BATCH_BYTES, QueueLimits
 from otel_agentlog.export.transport.result import Verdict
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
+
+BATCH_ITEMS = QueueLimits().batch_items
+"""Most spans or log records of one batch."""
 
 
 @dataclass
@@ -45,30 +48,37 @@ def _ref_of(unsent: UnsentItem) -> ItemRef:
     return ItemRef(unsent.home, unsent.event_id, unsent.kind)
 
 
+def batches(items: Iterable[Item]) -> Iterator[tuple[str, list[Item]]]:
+    """Yield signals, each with a batch of its items, as soon as one is full; at the end what is left, traces first."""
+    found: dict[str, list[Item]] = {"traces": [], "logs": []}
+    sizes = {"traces": 0, "logs": 0}
+    for item in items:
+        signal = item.signal
+        found[signal].append(item)
+        sizes[signal] += item.size_bytes
+        if len(found[signal]) >= BATCH_ITEMS or sizes[signal] >= BATCH_BYTES:
+            batch, found[signal], sizes[signal] = found[signal], [], 0
+            yield signal, batch
+    yield from ((signal, left) for signal, left in found.items() if left)
+
+
 class _Shipping:
     def __init__(self, deliver: Deliver, observer: DeliveryObserver) -> None:
-        self._deliver, self._observer, self._batch_items = deliver, observer, QueueLimits().batch_items
-        self._batches: dict[str, list[Item]] = {"traces": [], "logs": []}
-        self._bytes = {"traces": 0, "logs": 0}
+        self._deliver, self._observer = deliver, observer
         self._shipped = Shipped()
         self._encoder = Encoder()
 
     def run(self, unsent: Iterable[UnsentItem]) -> Shipped:
-        for each in unsent:
-            signal = each.signal
-            if signal in self._shipped.problems:
-                self._shipped.waiting += 1
-                continue
-            item = self._item(each)
-            if item is None:
-                continue
-            self._batches[signal].append(item)
-            self._bytes[signal] += item.size_bytes
-            if len(self._batches[signal]) >= self._batch_items or self._bytes[signal] >= BATCH_BYTES:
-                self._send(signal)
-        for signal in self._batches:
-            self._send(signal)
+        for signal, batch in batches(self._items(unsent)):
+            self._send(signal, batch)
         return self._shipped
+
+    def _items(self, unsent: Iterable[UnsentItem]) -> Iterator[Item]:
+        for each in unsent:
+            if each.signal in self._shipped.problems:
+                self._shipped.waiting += 1
+            elif (item := self._item(each)) is not None:
+                yield item
 
     def _item(self, unsent: UnsentItem) -> Item | None:
         try:
@@ -79,11 +89,7 @@ class _Shipping:
             self._shipped.dropped += 1
             return None
 
-    def _send(self, signal: str) -> None:
-        batch, self._batches[signal] = self._batches[signal], []
-        self._bytes[signal] = 0
-        if not batch:
-            return
+    def _send(self, signal: str, batch: list[Item]) -> None:
         parts = self._deliver(signal, batch)
         for items, result in parts:
             refs = [item.ref for item in items]
