@@ -11,7 +11,6 @@ from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_
 from otel_agentlog.view.cli.queries.stats import COUNTED, as_json
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.group_table import GroupColumn, cost, count, group_table
-from otel_agentlog.view.render.screen import Piece
 from otel_agentlog.vocabulary.terminal_text import safe
 
 DEFAULT_GROUP = "model"
