@@ -51,9 +51,8 @@ class AiCall(Attempted):
     _cost: Cost | None = None
     _billed_before = 0
     """How many responses that were paid for belong to attempts before the one under way."""
-    _reader: StreamReader | None = None
-    _read: StreamReader | None = None
-    """The one that the answer was taken from."""
+    _by_hand: _Reading | None = None
+    """What the chunks that are given one by one are of."""
     _further_of: AiCall | None = None
     """The call that this is a further view of."""
     _same_as: Added | None = None
@@ -65,7 +64,6 @@ class AiCall(Attempted):
     _chunks = 0
     _stream_reason: str | None = None
     _first_chunk_ns: int | None = None
-    _last_chunk_ns = 0
 
     def __init__(
         self,
@@ -97,6 +95,8 @@ class AiCall(Attempted):
         """Every response that was paid for, those of failed attempts too."""
         self._unended: list[_Reading] = []
         """The streams that are being read, or still to be."""
+        self._readings: list[_Reading] = []
+        """Those of the attempt under way of which something was read, each with its own reader."""
         self._intervals_ms: list[float] = []
 
     def _copy(self) -> AiCall:
@@ -149,19 +149,9 @@ class AiCall(Attempted):
 
     def chunk(self, chunk: Any) -> None:
         """Take one chunk of a stream; chunks are joined before they are redacted and recorded."""
-        try:
-            now = self._recorder.monotonic()
-            if self._reader is None:
-                self._reader = StreamReader()
-                self._first_chunk_ns = now
-            elif len(self._intervals_ms) < MAX_INTERVALS:
-                self._intervals_ms.append((now - self._last_chunk_ns) / 1e6)
-            self._last_chunk_ns = now
-            self._given_stream = True
-            self._reader.add(chunk)
-        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
-            raise_interrupt()
-            self._recorder.failed("record", error)
+        if self._by_hand is None:
+            self._by_hand = _Reading(self)
+        self._add_chunk(chunk, self._by_hand)
 
     def usage(
         self,
@@ -245,6 +235,26 @@ class AiCall(Attempted):
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
+    def _add_chunk(self, chunk: Any, reading: _Reading) -> None:
+        """Take a chunk of one of its streams."""
+        try:
+            now = self._recorder.monotonic()
+            if len(self._unended) > (reading is not self._by_hand) and _passed_on(chunk, reading, self._unended):
+                return
+            if (reader := reading.reader) is None:
+                reader = reading.reader = StreamReader()
+                if not self._readings:
+                    self._first_chunk_ns = now
+                self._readings.append(reading)
+            elif len(self._intervals_ms) < MAX_INTERVALS:
+                self._intervals_ms.append((now - reading.last_ns) / 1e6)
+            reading.last_ns, reading.last = now, chunk
+            self._given_stream = True
+            reader.add(chunk)
+        except Exception as error:  # noqa: BLE001 - recording never raises into the user's code
+            raise_interrupt()
+            self._recorder.failed("record", error)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if error is not None or not self._unended or not self._waits_for_streams():
             super().__exit__(kind, error, tb)
@@ -268,7 +278,7 @@ class AiCall(Attempted):
         if gives is not None:
             if getattr(self, gives) is None:
                 setattr(self, gives, result)
-        elif self._response is None and self._reader is None and result is not None:
+        elif self._response is None and not self._readings and result is not None:
             self.record(result)
 
     def yielded(self, item: Any) -> None:
@@ -283,10 +293,10 @@ class AiCall(Attempted):
         return sum((one.usage for one, _ in self._billed), Usage())
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
-        if outcome is None and error is None and (self._reader is not None or self._response is not None):
+        if outcome is None and error is None and (self._readings or self._response is not None):
             try:
-                if self._reader is not None:
-                    self._take_stream()
+                if self._readings:
+                    self._take_streams()
                 if (said := self._response) is not None and (said.failure is not None or said.cancelled):
                     outcome, reason = _judged(said, reason)
             except Exception as problem:  # noqa: BLE001 - recording never raises into the user's code
@@ -304,11 +314,14 @@ class AiCall(Attempted):
             self._bill(read, billing)
             if error is None and read.failure is not None:
                 said["reason"] = str(ModelError(read.failure))
-        reader, maximum = self._reader, how.get("maximum")
+        maximum = how.get("maximum")
         if maximum is None or how.get("number", self.attempts) < maximum:
-            self._reader = self._response = None
-            if reader is not None:
-                self._bill(reader.response(), reader.billing())
+            self._response = None
+            for read_by in self._begun():
+                # What comes of it yet is of the next attempt.
+                reader, read_by.reader = read_by.reader, None
+                if reader is not None:
+                    self._bill(reader.response(), reader.billing())
         spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
         return {**said, **sum((one.usage for one, _ in spent), Usage()).known()}
 
@@ -355,8 +368,10 @@ class AiCall(Attempted):
     def continued(self, reading: _Reading) -> AiCall:
         """A further view of this call, which has ended, for what is read of a stream of it now."""
         late = self._view()
-        late._late, late._reader = True, self._read
+        late._late = True
         late._unended.append(reading)
+        if reading.reader is not None:
+            late._readings.append(reading)  # with what was read of it before
         late._begin_view(self)
         return late
 
@@ -388,17 +403,30 @@ class AiCall(Attempted):
         given_up = isinstance(error, GeneratorExit)
         if given_up:
             self._stream_reason = f"stream {error}" if error is not None and error.args else "stream abandoned"
+        reading.last = None
         if reading in self._unended:
             self._unended.remove(reading)
         if self._late and not self._unended:
+            if (before := self._further_of) is not None:
+                # All that was paid for, the rest of this stream too; of other streams, what is known by now.
+                self._billed = [billed for billed in before._billed if billed[0] is not reading.taken]
             self._finish(None, None if given_up else error, None)
+            if before is not None:
+                before._billed = self._billed
 
-    def _take_stream(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            self._read = reader
-            self._chunks += reader.chunks
-            self._take(reader.response(), reader.billing())
+    def _begun(self) -> list[_Reading]:
+        """The streams of which something was read, which are no longer kept then."""
+        readings = [*self._readings]
+        del self._readings[: len(readings)]
+        return readings
+
+    def _take_streams(self) -> None:
+        readings = self._begun()
+        for reading, response, billing in _answers(readings):
+            self._take(response, billing)
+            reading.taken = response
+        chunks = sum(reading.reader.chunks for reading in readings if reading.reader is not None)
+        self._chunks += chunks
 
     def _settle(self, context: Context, around: OperationScope | None) -> Context:
         if not self._recorder.lookups.loading:
@@ -465,7 +493,7 @@ class AiCall(Attempted):
         return {key: request[key] for key in ("messages", "system", "tools") if key in request}
 
     def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
-        if self._reader is not None or (self.seen is not None and self.seen.calls):
+        if self._readings or (self.seen is not None and self.seen.calls):
             self._guarded(self._take_all)
         response = self._response or _EMPTY
         details: dict[str, Any] = self._common_details() | (self._late_request() if self._request_late else {})
@@ -516,7 +544,7 @@ class AiCall(Attempted):
             return None
 
     def _take_all(self) -> None:
-        self._take_stream()
+        self._take_streams()
         if self._usage == NO_USAGE and self.seen is not None:
             for call in self.seen.calls:
                 if call.lent_to is not None:
@@ -633,19 +661,48 @@ def _only_steps_around(scope: OperationScope | None) -> bool:
 class _Reading:
     """One stream of a call, as it is read; what is read after the call's end goes to a further view of the call."""
 
-    __slots__ = ("begun", "call")
+    __slots__ = ("begun", "call", "last", "last_ns", "reader", "taken")
 
     def __init__(self, call: AiCall) -> None:
         self.call, self.begun = call, False
+        self.reader: StreamReader | None = None
+        self.last: Any = None
+        """The last chunk, while it is read."""
+        self.last_ns = 0
+        self.taken: Response | None = None
+        """What the call has of it."""
 
     def chunk(self, chunk: Any) -> None:
         self.begun = True
         if not self.call._tokens:  # it has ended
             self.call = self.call.continued(self)
-        self.call.chunk(chunk)
+        self.call._add_chunk(chunk, self)
 
     def ended(self, error: BaseException | None) -> None:
         self.call.stream_ended(self, error)
+
+
+_ALIKE = (type(None), bool, int)
+_SHARED = 64
+"""Shorter texts may be one object wherever they occur: clients keep those that they have read."""
+
+
+def _passed_on(chunk: object, reading: _Reading, unended: list[_Reading]) -> bool:
+    """Whether a chunk is what another stream has just given: a generator over a wrapped stream that is wrapped itself."""
+    kind = type(chunk)
+    if kind in _ALIKE or (kind is str and len(chunk) < _SHARED) or (kind is bytes and len(chunk) < 2):  # type: ignore[arg-type]
+        return False
+    return any(other.last is chunk and other is not reading for other in unended)
+
+
+def _answers(readings: list[_Reading]) -> list[tuple[_Reading, Response, Billing]]:
+    """What each of several streams told; of those that have nothing but a text, nothing where another has more.
+
+    That text is the other's: a generator over a wrapped stream yields it, and is wrapped itself.
+    """
+    found = [(one, one.reader.response(), one.reader.billing()) for one in readings if one.reader is not None]
+    more = [answer for answer in found if replace(answer[1], output=()) != _EMPTY] if len(found) > 1 else []
+    return more or found
 
 
 def _judged(response: Response, reason: str | None) -> tuple[Outcome | None, str | None]:

@@ -89,9 +89,24 @@ class ChunkJoiner:
         self._names: dict[str, str] = {}
         self._ends: dict[str, Any] = {}
         self._written: list[str] = []
+        self._is_done = False
+        """Whether Ollama said that it was the last."""
+
+    def begins_another(self, chunk: object) -> bool:
+        """Whether the chunk is of another response: this one is whole, with its usage, and the chunk has another id, or begins.
+
+        An agent's messages are one run's.
+        """
+        if not self._usages or self._messages or not (self._is_done or "finish_reasons" in self._ends):
+            return False
+        before, now = self._names.get("id"), _named(chunk, _IDS)
+        if before is not None and now is not None:
+            return before != now
+        return has(chunk, "messageStart") or (self._is_done and field(chunk, "done") is False)
 
     def add(self, chunk: object) -> None:
         """Add one chunk."""
+        self._is_done = self._is_done or field(chunk, "done") is True
         if text(chunk, "type") == "AIMessageChunk":
             # LangChain's chunks are made to be added up, and so are their counts.
             usage = copied(field(chunk, "usage_metadata"), MOST_IN_USAGE)

@@ -89,9 +89,11 @@ class StreamReader:
         if not self._earlier or response.is_total:
             return response
         responses = [*self._earlier, response]
+        costs = [one.cost_usd for one in responses if one.cost_usd is not None]
         return replace(
             response,
             usage=sum((one.usage for one in responses), Usage()),
+            cost_usd=sum(costs) if len(costs) == len(responses) else None,
             output=tuple(part for one in responses for part in one.output),
         )
 
@@ -177,6 +179,10 @@ class StreamReader:
                 self._growing.pop(None, None)
             return
         self._failure = self._failure or failure_of(chunk)
+        known = self._message or self._response or self._completion
+        if known is None and self._other is not None and self._other.begins_another(chunk):
+            self._earlier.append(self._last())
+            self._other = None
         self._other = self._other or ChunkJoiner()
         self._other.add(chunk)
 

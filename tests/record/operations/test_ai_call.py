@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import json
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -26,6 +29,15 @@ from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink, recording
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
 from tests.record.providers.test_usage import COUNTS, NOT_COUNTS
+from tests.support.providers import readings
+from tests.support.providers.replies import (
+    ANTHROPIC_MESSAGE,
+    API_RESPONSE,
+    CHAT_COMPLETION,
+    anthropic_events,
+    chat_events,
+    response_events,
+)
 from tests.support.providers.samples import FAILED, SAMPLES, FailedSample, Sample
 
 FAILURE: dict[str, Any] = {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}
@@ -236,6 +248,157 @@ class TestToldTwice:
             call.record({**HI, "id": "c2", "model": "nobody-knows-it-either"})
 
         assert ended(recorded)["details"]["cost_usd"] is None
+
+
+def renamed(value: Any, name: str) -> Any:
+    """Chunks as another response has them: with other ids, in objects of their own."""
+    if isinstance(value, dict):
+        return {
+            key: f"{name}-{inner}" if key in IDS and isinstance(inner, str) and inner else renamed(inner, name)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [renamed(inner, name) for inner in value]
+    if isinstance(value, (str, bytes)) and b'"id"' in (value if isinstance(value, bytes) else value.encode()):
+        mark: Any = b'"id":"' if isinstance(value, bytes) else '"id":"'
+        return value.replace(mark, mark + (name.encode() if isinstance(value, bytes) else name))  # type: ignore[arg-type]
+    if isinstance(value, str):
+        return "".join([value[:1], value[1:]])
+    return bytes(bytearray(value)) if isinstance(value, bytes) else value
+
+
+IDS = ("id", "responseId", "response_id", "generation_id", "message_id")
+STREAMED = [
+    *[(sample.name, sample.provider, sample.chunks, sample.usage) for sample in SAMPLES if sample.chunks],
+    ("anthropic", "anthropic", [event for _, event in anthropic_events(ANTHROPIC_MESSAGE)], readings.ANTHROPIC.usage),
+    ("openai", "openai", [event for _, event in chat_events(CHAT_COMPLETION) if event != "[DONE]"], readings.CHAT.usage),
+    ("openai responses", "openai", [event for _, event in response_events(API_RESPONSE)], readings.RESPONSES.usage),
+]
+
+
+def one_after_the_other(call: AiCall, streams: list[list[Any]]) -> None:
+    for stream in streams:
+        list(call.stream(iter(stream)))
+
+
+def at_once(call: AiCall, streams: list[list[Any]]) -> None:
+    for _ in zip_longest(*[call.stream(iter(stream)) for stream in streams]):
+        pass
+
+
+def async_at_once(call: AiCall, streams: list[list[Any]]) -> None:
+    async def source(stream: list[Any]) -> AsyncIterator[Any]:
+        for chunk in stream:
+            await asyncio.sleep(0)
+            yield chunk
+
+    async def read(stream: list[Any]) -> None:
+        async for _ in call.stream(source(stream)):
+            pass
+
+    async def read_all() -> None:
+        await asyncio.gather(*map(read, streams))
+
+    asyncio.run(read_all())
+
+
+def one_in_the_other(call: AiCall, streams: list[list[Any]]) -> None:
+    first = call.stream(iter(streams[0]))
+    next(first)
+    list(call.stream(iter(streams[1])))
+    list(first)
+
+
+@pytest.mark.parametrize("way", [one_after_the_other, at_once, async_at_once, one_in_the_other], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("told", STREAMED, ids=lambda told: told[0])
+class TestSeveralStreams:
+    """What is told of one call adds up: streams as much as whole answers, whoever's they are."""
+
+    def test_tokens_add_up(self, told: Any, way: Any, recorded: MemorySink) -> None:
+        """Two streams in one block, read in whichever order."""
+        _, provider, chunks, usage = told
+        with agentlog.ai_call("m", provider=provider) as call:
+            way(call, [renamed(chunks, name) for name in ("a", "b")])
+
+        details = ended(recorded)["details"]
+        assert {name: details[name] for name in USAGE_FIELDS if name in details} == (usage + usage).known()
+
+    def test_after_the_block(self, told: Any, way: Any, recorded: MemorySink) -> None:
+        """The same of streams that are first read when the call has ended: its views tell the rest."""
+        _, provider, chunks, usage = told
+        with agentlog.task("t"):
+            with agentlog.ai_call("m", provider=provider) as call:
+                pass
+            way(call, [renamed(chunks, name) for name in ("a", "b")])
+
+        ends = [line["details"] for line in recorded.lines if line["type"] == "ai_response"]
+        assert {name: found for name in USAGE_FIELDS if (found := sum(details.get(name, 0) for details in ends))} == {
+            name: count for name, count in (usage + usage).known().items() if count
+        }
+
+
+class TestStreamsOfOneResponse:
+    """What looks like several streams and is one."""
+
+    @pytest.mark.parametrize("told", STREAMED, ids=lambda told: told[0])
+    @pytest.mark.parametrize("inner", ["same", "texts"])
+    def test_a_stream_over_a_wrapped_one(self, inner: str, told: Any, recorded: MemorySink) -> None:
+        """A generator that passes the chunks on, or makes texts of them, and is wrapped itself."""
+        _, provider, chunks, usage = told
+        make = (lambda chunk: chunk) if inner == "same" else (lambda chunk: "x")
+        with agentlog.ai_call("m", provider=provider) as call:
+            list(call.stream(iter(chunks)))
+        with agentlog.ai_call("m", provider=provider) as call:
+            list(call.stream(make(chunk) for chunk in call.stream(iter(copy.deepcopy(chunks)))))
+
+        once, nested = [line["details"] for line in recorded.lines if line["type"] == "ai_response"]
+        assert {name: nested[name] for name in USAGE_FIELDS if name in nested} == usage.known()
+        assert nested.get("output") == once.get("output")
+
+    def test_chunks_that_are_given_again_by_hand(self, recorded: MemorySink) -> None:
+        """Those of a stream that is watched already."""
+        with agentlog.ai_call("m", provider="ollama") as call:
+            for chunk in call.stream(iter(OLLAMA)):
+                call.chunk(chunk)
+
+        details = ended(recorded)["details"]
+        assert (details["input_tokens"], details["output"]) == (26, [{"type": "text", "content": "hi"}])
+
+    def test_chunks_by_hand_are_one_response_until_another_begins(self, recorded: MemorySink) -> None:
+        """Single chunks have no stream: their ids and their ends say where a response ends, for every provider that has these."""
+        for sample in SAMPLES:
+            if sample.name in ("gemini", "ollama", "bedrock converse", "cohere 2"):
+                with agentlog.ai_call("m", provider=sample.provider) as call:
+                    for chunk in [*renamed(sample.chunks, "a"), *renamed(sample.chunks, "b")]:
+                        call.chunk(chunk)
+                found = recorded.of(type="ai_response")[-1]["details"]
+                assert found["input_tokens"] == 2 * (sample.usage.input_tokens or 0), sample.name
+
+    def test_a_stream_of_an_attempt_that_failed_and_one_of_the_next(self, recorded: MemorySink) -> None:
+        """Both were paid for; the answer is the last one's."""
+        with agentlog.ai_call("m", provider="ollama") as call:
+            list(call.stream(iter(OLLAMA)))
+            call.attempt_failed(reason="not good")
+            list(call.stream(iter(OLLAMA)))
+
+        details = ended(recorded)["details"]
+        assert (details["input_tokens"], details["output"]) == (52, [{"type": "text", "content": "hi"}])
+
+    def test_costs_that_a_stream_of_several_responses_reports(self, recorded: MemorySink) -> None:
+        """They add up as its tokens do."""
+
+        def of(name: str) -> list[Any]:
+            choice = {"index": 0, "delta": {"content": "h"}, "finish_reason": "stop"}
+            usage = {"prompt_tokens": 9, "completion_tokens": 2, "cost": 0.25}
+            return [{"id": name, "choices": [choice]}, {"id": name, "choices": [], "usage": usage}]
+
+        with agentlog.ai_call("m", provider="openrouter") as call:
+            list(call.stream(iter([*of("a"), *of("b")])))
+
+        assert ended(recorded)["details"]["cost_usd"] == 0.5
+
+
+(OLLAMA,) = [sample.chunks for sample in SAMPLES if sample.name == "ollama"]
 
 
 @pytest.mark.parametrize("sample", FAILED, ids=lambda sample: sample.name)
