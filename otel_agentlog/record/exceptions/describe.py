@@ -152,6 +152,38 @@ def with_attributes_of(error: BaseException, read: Callable[[BaseException], Res
     return timeout_call(lambda: read(error), frozenset(foreign)) if foreign else read(error)
 
 
+# -- the answer of a model that it brings ----------------------------------------------------------------------------------
+
+_HOLDING = ("completion", "last_completion", "response", "raw_response", "run_data")
+"""Where exceptions have it: openai's of answers that were cut, instructor's, HTTP clients', LiteLLM's, openai-agents'."""
+_TAKEN = "__agentlog_answer__"
+"""What is noted on an exception whose answer was taken."""
+_MAX_RAISED = 8
+"""How many exceptions of a chain are looked at."""
+
+
+def answers_of(error: object) -> Iterator[tuple[BaseException, list[Any]]]:
+    """An exception and those it was raised from, with what each has that may be an answer; none whose answer was taken.
+
+    No code of the exceptions is called.
+    """
+    if not issubclass(type(error), BaseException):
+        return
+    for each in islice(raised_from(error), _MAX_RAISED):  # type: ignore[arg-type]  # it is one
+        own = _dict_of(each)
+        held = [value for name in _HOLDING if (value := dict.get(own, name)) is not None]
+        if held and dict.get(own, _TAKEN) is None:
+            yield each, held
+
+
+def answer_taken(error: BaseException) -> None:
+    """Note that the answer of an exception was taken: whoever records the exception next must not count it again."""
+    try:
+        object.__setattr__(error, _TAKEN, True)
+    except (AttributeError, TypeError):
+        raise_interrupt()  # as with error ids
+
+
 # -- is it plain? --------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +210,18 @@ def _chain_of(error: BaseException) -> Iterator[BaseException]:
         yield error
         near = [cause_of(error), None if _suppresses_context(error) else context_of(error), *_members_of(error)[:MAX_CHAINED]]
         for other in near:
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                waiting.append(other)
+
+
+def raised_from(error: BaseException) -> Iterator[BaseException]:
+    """An exception, its causes and, of a group, its members, each once; not what was handled when it was raised."""
+    waiting, seen = [error], {id(error)}
+    while waiting:
+        error = waiting.pop(0)
+        yield error
+        for other in (_cause_of(error), *_members_of(error)[:MAX_CHAINED]):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 waiting.append(other)

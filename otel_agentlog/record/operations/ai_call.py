@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from opentelemetry.context import Context
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog.record.exceptions.describe import answer_taken, answers_of, with_attributes_of
 from otel_agentlog.record.operations.attempts import Attempted
 from otel_agentlog.record.operations.context import OPERATION, OperationScope, current_context, seen_around
 from otel_agentlog.record.operations.outcome import describe, is_error
@@ -293,6 +294,8 @@ class AiCall(Attempted):
         return sum((one.usage for one, _ in self._billed), Usage())
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
+        if error is not None and self._tokens:
+            self._guarded(lambda: self._take_brought(error))
         if outcome is None and error is None and (self._readings or self._response is not None):
             try:
                 if self._readings:
@@ -306,10 +309,12 @@ class AiCall(Attempted):
 
     def _spent(self, error: BaseException | None, response: Any, how: Mapping[str, Any]) -> dict[str, Any]:
         """The tokens of the attempt that failed; if another one follows, what came of this one is not the call's answer."""
-        # openai.LengthFinishReasonError brings the completion that was paid for and cannot be used.
-        response = getattr(error, "completion", None) if response is None else response
         said: dict[str, Any] = {}
-        if response is not None:
+        brought = self._brought_by(error)
+        if response is None:
+            for answer in brought:
+                self._bill(*answer)
+        else:
             read, billing = read_answer(response, self.provider)
             self._bill(read, billing)
             if error is None and read.failure is not None:
@@ -324,6 +329,25 @@ class AiCall(Attempted):
                     self._bill(reader.response(), reader.billing())
         spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
         return {**said, **sum((one.usage for one, _ in spent), Usage()).known()}
+
+    def _take_brought(self, error: BaseException) -> None:
+        for answer in self._brought_by(error):
+            self._take(*answer)
+
+    def _brought_by(self, error: object) -> list[tuple[Response, Billing]]:
+        """Answers that were paid for and that an error has, or what it was raised from, as openai.LengthFinishReasonError has it.
+
+        One without an id may be what was recorded before. Whoever records the error first takes them.
+        """
+        found: list[tuple[Response, Billing]] = []
+        others = bool(self._readings) or len(self._billed) > self._billed_before
+        for each, held in answers_of(error):
+            read = with_attributes_of(each, lambda _, held=held: [read_answer(one, self.provider) for one in held])  # type: ignore[misc]
+            paid = [answer for answer in read if answer[0].usage.known() or answer[0].cost_usd is not None]
+            if paid:
+                answer_taken(each)
+                found += [answer for answer in paid[:1] if answer[0].response_id is not None or answer[0].is_total or not others]
+        return found
 
     def _bill(self, response: Response, billing: Billing) -> None:
         if response.is_total:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import contextlib
 import copy
 import json
 import logging
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
+import httpx
 import numpy as np
+import openai.types.chat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +35,7 @@ from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.store.validation.validate import validate
 from otel_agentlog.testing import MemorySink, recording
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS
+from tests.record.hostile_values import HOSTILE
 from tests.record.providers.test_usage import COUNTS, NOT_COUNTS
 from tests.support.providers import readings
 from tests.support.providers.replies import (
@@ -396,6 +404,154 @@ class TestStreamsOfOneResponse:
             list(call.stream(iter([*of("a"), *of("b")])))
 
         assert ended(recorded)["details"]["cost_usd"] == 0.5
+
+
+class Plain(Exception):
+    """An exception of a client, with what it was given."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__("no")
+        self.__dict__.update(attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen(Exception):
+    response: Any
+
+
+def _caused(error: BaseException) -> BaseException:
+    outer = ValueError("of ours")
+    outer.__cause__ = error
+    return outer
+
+
+def _completion() -> Any:
+    return openai.types.chat.ChatCompletion.construct(**copy.deepcopy(HI))
+
+
+BRINGING: dict[str, Callable[[], BaseException]] = {
+    "too long": lambda: openai.LengthFinishReasonError(completion=_completion()),
+    "filtered": lambda: openai.ContentFilterFinishReasonError(completion=_completion()),
+    "instructor": lambda: Plain(last_completion=HI, total_usage=3),
+    "body of an HTTP response": lambda: Plain(response=httpx.Response(422, json=HI)),
+    "dict of a class that cannot be changed": lambda: Frozen(HI),
+    "twice": lambda: Plain(completion=_completion(), response=httpx.Response(200, json=HI)),
+    "openai-agents": lambda: Plain(
+        run_data=SimpleNamespace(context_wrapper=SimpleNamespace(usage={"input_tokens": 1000, "output_tokens": 100}))
+    ),
+    "raised from one": lambda: _caused(openai.LengthFinishReasonError(completion=_completion())),
+    "anthropic's answer": lambda: Plain(response={**ANTHROPIC_MESSAGE, "usage": {"input_tokens": 1000, "output_tokens": 100}}),
+    "without an id": lambda: Plain(completion={**HI, "id": None}),
+}
+if sys.version_info >= (3, 11):
+    BRINGING["in a group"] = lambda: builtins.ExceptionGroup("g", [BRINGING["too long"]()])  # type: ignore[list-item]
+
+
+def in_a_block(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o"):
+        raise error
+
+
+def in_an_async_block(error: BaseException) -> None:
+    async def ask() -> None:
+        async with agentlog.ai_call("gpt-4o"):
+            raise error
+
+    asyncio.run(ask())
+
+
+def in_a_function(error: BaseException) -> None:
+    @agentlog.ai_call("gpt-4o")
+    def ask() -> None:
+        raise error
+
+    ask()
+
+
+def in_a_coroutine(error: BaseException) -> None:
+    @agentlog.ai_call("gpt-4o")
+    async def ask() -> None:
+        raise error
+
+    asyncio.run(ask())
+
+
+def given_at_the_end(error: BaseException) -> None:
+    call = agentlog.ai_call("gpt-4o").start()
+    call.end(error=error)
+    raise error
+
+
+def after_a_failed_attempt(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o") as call:
+        call.attempt_failed(error)
+        raise error
+
+
+def after_the_last_attempt(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o") as call:
+        call.attempt_failed(error, maximum=1)
+        raise error
+
+
+def after_what_it_brings_was_given(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o") as call:
+        call.attempt_failed(error, response=HI)
+        raise error
+
+
+def after_it_was_recorded(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o") as call:
+        call.record({**HI, "id": "c1"})
+        raise error
+
+
+def through_two_calls(error: BaseException) -> None:
+    with agentlog.ai_call("agent", operation="invoke_agent"):
+        in_a_block(error)
+
+
+def in_retries(error: BaseException) -> None:
+    with agentlog.ai_call("gpt-4o"):
+        for attempt in agentlog.retrying(attempts=1):
+            with attempt:
+                raise error
+
+
+@pytest.mark.parametrize("name", BRINGING)
+@pytest.mark.parametrize(
+    "way",
+    [
+        *(in_a_block, in_an_async_block, in_a_function, in_a_coroutine, given_at_the_end, after_a_failed_attempt),
+        *(after_the_last_attempt, after_what_it_brings_was_given, after_it_was_recorded, through_two_calls, in_retries),
+    ],
+    ids=lambda way: way.__name__,
+)
+def test_an_answer_that_an_exception_brings_counts_once(name: str, way: Any, recorded: MemorySink) -> None:
+    """It was paid for, wherever the exception is seen first; the call has failed all the same."""
+    if way is after_it_was_recorded and name == "anthropic's answer":
+        pytest.skip("that is another answer")
+    error = BRINGING[name]()
+    with contextlib.suppress(type(error)), agentlog.task("t"):
+        way(error)
+
+    ends = [line for line in recorded.lines if line["type"] == "ai_response"]
+    counted = [line["details"] for line in ends if "same_call_as" not in line["details"]]
+    assert sum(details.get("input_tokens", 0) for details in counted) == 1000
+    assert sum(details.get("output_tokens", 0) for details in counted) == 100
+    assert {line["outcome"] for line in ends} == {"failed"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_an_exception_brings_may_be_anything(name: str, recorded: MemorySink) -> None:
+    """It raises nothing, nothing of it is called that does not come back, and the exception passes."""
+    error = Plain()
+    error.__dict__["response"] = HOSTILE[name]()
+    with pytest.raises(Plain) as raised, agentlog.ai_call("m"):
+        raise error
+
+    assert raised.value is error
+    assert ended(recorded)["outcome"] == "failed"
 
 
 (OLLAMA,) = [sample.chunks for sample in SAMPLES if sample.name == "ollama"]
