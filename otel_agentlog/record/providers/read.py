@@ -13,14 +13,14 @@ from dataclasses import replace
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.record.providers.anthropic import is_message, of_an_agent, read_message
 from otel_agentlog.record.providers.failures import failure_of
-from otel_agentlog.record.providers.fields import decoded, field, has, own_fields, text
+from otel_agentlog.record.providers.fields import decoded, field, has, items, name_of, own_fields, text
 from otel_agentlog.record.providers.openai_chat import is_completion, read_completion
 from otel_agentlog.record.providers.openai_responses import is_response, read_api_response
 from otel_agentlog.record.providers.others import read_other
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.plain import read_plain
 from otel_agentlog.record.providers.pricing import Billing
-from otel_agentlog.record.providers.usage import billing_of
+from otel_agentlog.record.providers.usage import billing_of, usage_in
 from otel_agentlog.vocabulary.usage import Response
 
 
@@ -56,17 +56,39 @@ def read_response(response: object, provider: str | None = None) -> Response:
 def read_billing(response: object) -> Billing:
     """Read the fields of a response that change the price of its tokens; never raises."""
     try:
-        return billing_of(unwrapped(response))
+        inside = _unpacked(response)
+        answer = batched(inside)
+        return billing_of(inside) if answer is None else replace(billing_of(answer), service_tier="batch")
     except Exception:  # noqa: BLE001 - as in `read_response`
         raise_interrupt()
         return Billing()
 
 
 def unwrapped(response: object) -> object:
-    """The response inside JSON text, a raw-response wrapper, an HTTP response, or what a framework put around it.
+    """The response inside JSON text, a raw-response wrapper, an HTTP response, a line of a batch or what a framework adds.
 
     Only a body that was already read is used: nothing is fetched, and a stream stays untouched.
     """
+    inside = _unpacked(response)
+    answer = batched(inside)
+    return inside if answer is None else answer
+
+
+def batched(response: object) -> object:
+    """The answer in a line of a batch's results; ``None`` if there is none: errors are read from the whole line."""
+    result, inside = field(response, "result"), field(response, "response")
+    if text(result, "type") == "succeeded":
+        answer = field(result, "message")  # Anthropic
+    elif name_of(response, "custom_id") is not None:
+        answer = decoded(field(inside, "body"))  # OpenAI and those in its image
+    elif items(inside, "candidates") or any(field(inside, name) is not None for name in _GEMINI_USAGE):
+        answer = inside
+    else:
+        answer = decoded(field(response, "modelOutput"))  # Bedrock
+    return answer if _has_shape(answer) or (answer is not None and usage_in(answer).known()) else None
+
+
+def _unpacked(response: object) -> object:
     if isinstance(response, (str, bytes, bytearray)):
         inside = decoded(response)
         return inside if isinstance(inside, dict) else response
@@ -84,6 +106,8 @@ def _body(response: object) -> bytes | None:
     body = field(response, "content") if has(response, "is_stream_consumed") else field(own_fields(response), "_content")
     return body if isinstance(body, bytes) else None
 
+
+_GEMINI_USAGE = ("usageMetadata", "usage_metadata")
 
 _AROUND = ("raw", "data", "message", "response", "body", "chunk")
 """Fields of events and of frameworks' objects that hold a provider's own response: LlamaIndex, Mistral, claude-agent-sdk."""

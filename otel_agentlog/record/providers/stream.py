@@ -20,7 +20,7 @@ from otel_agentlog.record.providers.openai_responses import ENDS, GROWING, Respo
 from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
-from otel_agentlog.record.providers.read import read_billing, read_response
+from otel_agentlog.record.providers.read import batched, read_billing, read_response
 from otel_agentlog.vocabulary.functions import kind_of
 from otel_agentlog.vocabulary.stand_in import StandIn, special_method, stand_in
 from otel_agentlog.vocabulary.usage import Failure, Response, Usage
@@ -49,6 +49,10 @@ class StreamReader:
         self._failure: Failure | None = None
         self._earlier: list[Response] = []
         """The whole responses of a stream that has several, such as that of an agent's run."""
+        self._billing: Billing | None = None
+        """That of the lines of a batch's results."""
+        self._in_batch: set[str | None] = set()
+        """Ids of the answers in these lines."""
         self._rest: list[bytes] = []
         """The beginning of a line whose end was not read yet, in pieces."""
 
@@ -88,10 +92,10 @@ class StreamReader:
         response = self._last()
         if not self._earlier or response.is_total:
             return response
-        responses = [*self._earlier, response]
+        responses = self._earlier if response == Response() else [*self._earlier, response]
         costs = [one.cost_usd for one in responses if one.cost_usd is not None]
         return replace(
-            response,
+            responses[-1],
             usage=sum((one.usage for one in responses), Usage()),
             cost_usd=sum(costs) if len(costs) == len(responses) else None,
             output=tuple(part for one in responses for part in one.output),
@@ -112,7 +116,7 @@ class StreamReader:
 
     def billing(self) -> Billing:
         """The fields of the chunks that change the price of the tokens."""
-        return read_billing(self._joined())
+        return self._billing or read_billing(self._joined())
 
     def _add_bytes(self, piece: bytes) -> None:
         """Bytes as HTTP clients give them: a line without its end, or a piece that begins and ends anywhere."""
@@ -178,6 +182,14 @@ class StreamReader:
             else:
                 self._growing.pop(None, None)
             return
+        if (answer := batched(chunk)) is not None and not any(field(chunk, name) is not None for name in _OF_LINES):
+            chunk = answer  # a proxy's way to send Gemini's chunks
+        elif answer is not None:
+            found, self._billing = read_response(chunk), read_billing(chunk)
+            if found.response_id is None or found.response_id not in self._in_batch:
+                self._earlier.append(found)
+            self._in_batch.add(found.response_id)
+            return
         self._failure = self._failure or failure_of(chunk)
         known = self._message or self._response or self._completion
         if known is None and self._other is not None and self._other.begins_another(chunk):
@@ -201,6 +213,8 @@ class StreamReader:
         return None if self._other is None else self._other.joined()
 
 
+_OF_LINES = ("custom_id", "key", "recordId", "request")
+"""What says which request of a batch a line answers: OpenAI's and Anthropic's, Gemini's, Bedrock's, Vertex AI's."""
 _PACKING = frozenset({"data", "event", "chunk"})
 """Names of what `unpacked` looks into."""
 
@@ -224,9 +238,14 @@ def _of_line(line: str) -> object:
     head, colon, data = line.partition(":")
     if colon and head == "data" and isinstance(event := decoded(data), dict):
         return event
-    if line.startswith("{") and isinstance(event := decoded(line), dict) and "model" in event and "done" in event:
-        return event  # Ollama
+    if line.startswith("{") and isinstance(event := decoded(line), dict) and _is_line(event):
+        return event
     return line
+
+
+def _is_line(event: dict[str, Any]) -> bool:
+    """Whether it is a line of Ollama's, or of a batch's results; a model may write JSON, too."""
+    return ("model" in event and "done" in event) or ("custom_id" in event and batched(event) is not None)
 
 
 def is_stream(value: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock, Mock
 
+import anthropic.types.messages
 import httpx
 import numpy as np
 import pydantic
@@ -270,6 +271,39 @@ def test_several_completions_or_responses_of_one_stream_add_up() -> None:
     # A proxy gives the end another id than the beginning.
     begun = {"type": "response.created", "response": {"object": "response", "id": "x", "status": "in_progress", "output": []}}
     assert read_stream([begun, _realtime("r1")]).usage == Usage(10, 5)
+
+
+BATCHES = [sample for sample in SAMPLES if "batch" in sample.name]
+
+
+@pytest.mark.parametrize("sample", BATCHES, ids=lambda sample: sample.name)
+def test_answers_of_a_batch(sample: Sample) -> None:
+    """They cost what a batch costs, and have the text of the answer, one by one, as lines of JSON and as a stream of all."""
+    typed = anthropic.types.messages.MessageBatchIndividualResponse.construct(**sample.answer)
+    line = json.dumps(sample.answer)
+    for form in (sample.answer, as_object(sample.answer), as_model(sample.answer), line, typed):
+        assert read_billing(form).service_tier == "batch"
+        assert "hi" in str(read_response(form).output) or "embeddings" in sample.name
+    other = line.replace('"id": "', '"id": "2').replace('"responseId": "', '"responseId": "2')
+    forms: list[Callable[[str], Any]] = [
+        json.loads,
+        lambda of: as_object(json.loads(of)),
+        lambda of: as_model(json.loads(of)),
+        lambda of: of.encode() + b"\n",
+    ]
+    for make in forms:
+        reader = StreamReader()
+        reader.add(make(line))
+        reader.add(make(other))
+        assert reader.response().usage == sample.usage + sample.usage
+        assert reader.response().finish_reasons == sample.finish_reasons
+        assert reader.billing().service_tier == "batch"
+
+
+def test_chunks_that_a_proxy_puts_into_a_response() -> None:
+    """Those of Gemini's stream are no lines of a batch: their counts are totals so far."""
+    (sample,) = [sample for sample in SAMPLES if sample.name == "gemini"]
+    assert read_stream({"response": chunk} for chunk in sample.chunks) == read_stream(sample.chunks)
 
 
 def test_a_mock_that_was_given_its_fields() -> None:

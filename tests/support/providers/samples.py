@@ -114,6 +114,70 @@ _VERTEX = {
     "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 20}],
 }
 
+_ANTHROPIC_LINE = {"custom_id": "a", "result": {"type": "succeeded", "message": _ANTHROPIC}}
+_OPENAI_LINE = {
+    "id": "batch_req_1",
+    "custom_id": "a",
+    "response": {"status_code": 200, "request_id": "r", "body": _chat(_openai(9, 2))},
+    "error": None,
+}
+_BATCHES = (
+    Sample("openai's batch", _OPENAI_LINE, Usage(9, 2), ("stop",), "m-1", chunks=[_OPENAI_LINE]),
+    Sample(
+        "openai's batch of responses",
+        {**_OPENAI_LINE, "response": {"status_code": 200, "request_id": "r", "body": _RESPONSE}},
+        Usage(9, 2, 4),
+        ("completed",),
+        "m-1",
+    ),
+    Sample(
+        "openai's batch of embeddings",
+        {
+            "custom_id": "a",
+            "response": {
+                "status_code": 200,
+                "body": {"object": "list", "data": [{"embedding": [0.5]}], "usage": {"total_tokens": 8}},
+            },
+        },
+        Usage(8),
+    ),
+    Sample("anthropic's batch", _ANTHROPIC_LINE, Usage(59, 3, 50, 5), ("end_turn",), "m-1", chunks=[_ANTHROPIC_LINE]),
+    Sample(
+        "gemini's batch",
+        {"key": "a", "response": _gemini("hi", _VERTEX, "STOP")},
+        Usage(20, 5),
+        ("STOP",),
+        "gemini-2.5-flash",
+        chunks=[{"key": "a", "response": _gemini("hi", _VERTEX, "STOP")}],
+    ),
+    Sample(
+        "google-genai's batch",
+        {
+            "response": {
+                "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finish_reason": "STOP"}],
+                "usage_metadata": {"prompt_token_count": 20, "candidates_token_count": 30},
+            },
+            "error": None,
+        },
+        Usage(20, 30),
+        ("STOP",),
+    ),
+    Sample(
+        "vertex's batch",
+        {"status": "", "request": {}, "response": _gemini("hi", _VERTEX, "STOP")},
+        Usage(20, 5),
+        ("STOP",),
+        "gemini-2.5-flash",
+    ),
+    Sample(
+        "bedrock's batch",
+        {"recordId": "1", "modelInput": {}, "modelOutput": _ANTHROPIC},
+        Usage(59, 3, 50, 5),
+        ("end_turn",),
+        "m-1",
+    ),
+)
+
 SAMPLES = (
     Sample("openai chat", _chat(_openai(9, 2)), Usage(9, 2), ("stop",), "m-1"),
     Sample("openai responses", _RESPONSE, Usage(9, 2, 4), ("completed",), "m-1"),
@@ -161,6 +225,7 @@ SAMPLES = (
         chunks=[_piece("hi"), _piece("", "stop", usage=_openai(9, 2))],
     ),
     Sample("anthropic", _ANTHROPIC, Usage(59, 3, 50, 5), ("end_turn",), "m-1"),
+    *_BATCHES,
     Sample("gemini on vertex", _gemini("hi", _VERTEX, "STOP"), Usage(20, 5), ("STOP",), "gemini-2.5-flash"),
     Sample(
         "groq",
