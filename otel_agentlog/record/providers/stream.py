@@ -14,13 +14,14 @@ from typing import Any, TypeAlias, cast
 from otel_agentlog._interrupts import ABANDONED, in_c, raise_interrupt, suppress_errors
 from otel_agentlog.record.providers import anthropic
 from otel_agentlog.record.providers import openai_chat as chat
-from otel_agentlog.record.providers.failures import failure_of
-from otel_agentlog.record.providers.fields import MODELS, decoded, extra_of, field, model_fields, name_of, text
+from otel_agentlog.record.providers.failures import BEDROCK, failure_of
+from otel_agentlog.record.providers.fields import MODELS, decoded, extra_of, field, has, model_fields, name_of, text
 from otel_agentlog.record.providers.openai_responses import ENDS, GROWING, ResponseJoiner
 from otel_agentlog.record.providers.others import ChunkJoiner
 from otel_agentlog.record.providers.parts import text_part
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import batched, read_billing, read_response
+from otel_agentlog.record.providers.usage import usage_in
 from otel_agentlog.vocabulary.functions import kind_of
 from otel_agentlog.vocabulary.stand_in import StandIn, special_method, stand_in
 from otel_agentlog.vocabulary.usage import Failure, Response, Usage
@@ -31,6 +32,8 @@ OnEnd: TypeAlias = Callable[[BaseException | None], None]
 
 MAX_LINE = 4_000_000
 """Longest line of a stream of bytes that is waited for, in bytes; a longer one is left out."""
+_FEW = 8
+"""How many pieces the first characters of a text may be cut into."""
 
 
 class StreamReader:
@@ -40,6 +43,8 @@ class StreamReader:
         self.chunks = 0
         """Chunks added so far, without the events that a client's helper derives from others."""
         self._texts: list[str] = []
+        self._are_texts: bool | None = None
+        """Whether these are the model's, not pieces of a body; ``None`` while they may be either."""
         self._message: anthropic.MessageJoiner | None = None
         self._completion: chat.CompletionJoiner | None = None
         self._response: ResponseJoiner | None = None
@@ -64,7 +69,7 @@ class StreamReader:
         kind = type(chunk)
         try:
             # Nearly all chunks only make a text grow. These take a short way; another one changes nothing in here.
-            if kind is str and not chunk.startswith(("data:", "{")):  # type: ignore[attr-defined]  # a text
+            if kind is str and self._are_texts and not chunk.startswith(("data:", "{")):  # type: ignore[attr-defined]
                 self._texts.append(chunk)  # type: ignore[arg-type]  # the same
                 self.chunks += 1
                 return
@@ -109,7 +114,11 @@ class StreamReader:
             other = read_response(self._other.joined())
             if other.is_total or not response.usage.known():
                 response = replace(response, usage=other.usage, cost_usd=other.cost_usd, is_total=other.is_total)
-        written = "" if known else "".join(self._texts) or ("" if self._other is None else self._other.text)
+        written = "" if known else "".join(self._texts)
+        if written and self._are_texts is None and (self._other or self._earlier) and _stands_between(written):
+            written = ""
+        if not written and not known and self._other is not None:
+            written = self._other.text
         if written:
             response = replace(response, output=(text_part(written),))
         return replace(response, failure=self._failure or response.failure)
@@ -129,6 +138,28 @@ class StreamReader:
             begun = rest.startswith((b"{", b"data")) or (rest and b"data".startswith(rest))
             self._rest = [] if not begun or len(rest) > MAX_LINE or self._add_line(rest) else [rest]
         self.chunks = chunks
+
+    def _add_text(self, piece: str) -> None:
+        """A piece of the model's text or, where they began as those of a body do, of that: it may be cut anywhere."""
+        if self._are_texts is False:
+            self.chunks -= 1  # it is counted there
+            self._add_bytes(piece.encode(errors="replace"))
+            return
+        self._texts.append(piece)
+        if self._are_texts is None and ("\n" in piece or len(self._texts) <= _FEW):
+            self._tell_texts(ended=False)
+
+    def _tell_texts(self, *, ended: bool) -> None:
+        """Find out what the texts are; ``ended``: whether there may be no more, so that the last line is looked at, too."""
+        begun = "".join(self._texts)
+        is_body = _is_body(begun, ended=ended)
+        if is_body is None and len(begun) <= MAX_LINE:
+            return
+        self._are_texts = not is_body
+        if is_body:
+            self._texts, chunks = [], self.chunks
+            self._add_bytes(begun.encode(errors="replace"))
+            self.chunks = chunks
 
     def _add_line(self, line: bytes) -> bool:
         """Add the event in a line; whether there is a whole one."""
@@ -151,8 +182,11 @@ class StreamReader:
             return
         self.chunks += 1
         if isinstance(chunk, str):
-            self._texts.append(str.__str__(chunk))
-        elif kind in anthropic.EVENTS:
+            self._add_text(str.__str__(chunk))
+            return
+        if self._are_texts is None and self._texts and all(map(_stands_between, self._texts)):
+            self._texts, self._are_texts = [], False
+        if kind in anthropic.EVENTS:
             begun = field(chunk, "message") if kind == "message_start" else None
             if self._message is None or self._is_another(self._message, begun):
                 self._message = anthropic.MessageJoiner()
@@ -182,7 +216,7 @@ class StreamReader:
             else:
                 self._growing.pop(None, None)
             return
-        if (answer := batched(chunk)) is not None and not any(field(chunk, name) is not None for name in _OF_LINES):
+        if (answer := batched(chunk)) is not None and not any(has(chunk, name) for name in _OF_LINES):
             chunk = answer  # a proxy's way to send Gemini's chunks
         elif answer is not None:
             found, self._billing = read_response(chunk), read_billing(chunk)
@@ -204,6 +238,8 @@ class StreamReader:
         return self._completion is not None and kind.startswith(chat.DERIVED)
 
     def _joined(self) -> dict[str, Any] | None:
+        if self._are_texts is None and self._texts:
+            self._tell_texts(ended=True)
         if self._message is not None:
             return self._message.message()
         if self._response is not None:
@@ -213,8 +249,8 @@ class StreamReader:
         return None if self._other is None else self._other.joined()
 
 
-_OF_LINES = ("custom_id", "key", "recordId", "request")
-"""What says which request of a batch a line answers: OpenAI's and Anthropic's, Gemini's, Bedrock's, Vertex AI's."""
+_OF_LINES = ("custom_id", "key", "error", "recordId", "request")
+"""What the lines of a batch have: OpenAI's and Anthropic's, Gemini's, google-genai's, Bedrock's, Vertex AI's."""
 _PACKING = frozenset({"data", "event", "chunk"})
 """Names of what `unpacked` looks into."""
 
@@ -231,6 +267,60 @@ def unpacked(chunk: object) -> object:
         return event
     packed = field(field(chunk, "chunk"), "bytes")
     return decoded(packed) if isinstance(packed, bytes) else chunk
+
+
+_BETWEEN = ("event:", "id:", "retry:", ":")
+"""How lines of server-sent events begin that have no data."""
+_HEADS = (*_BETWEEN, "data:", "{")
+"""How a line of such events, or of JSON, begins."""
+_EVENTS = frozenset(
+    {
+        "messageStart",
+        "contentBlockStart",
+        "contentBlockDelta",
+        "candidates",
+        "usageMetadata",
+        "event_type",
+        "token",
+        "results",
+        "generated_text",
+        "error",
+        *BEDROCK,
+    }
+)
+"""Names in events of providers with an API of their own."""
+
+
+def _stands_between(piece: str) -> bool:
+    """Whether a text is only what stands between the events of a body."""
+    return all(not line or line.startswith(_BETWEEN) or line == "data: [DONE]" for line in map(str.strip, piece.split("\n")))
+
+
+def _is_body(begun: str, *, ended: bool) -> bool | None:
+    """Whether a stream of texts that begins so is a body that has events of a provider in it; ``None`` while it may be one.
+
+    It is none with the first line that no body has, or with JSON that is of something else: a model may write that.
+    """
+    *lines, rest = begun.lstrip("\ufeff").split("\n")
+    for line in map(str.strip, [*lines, rest] if ended else lines):
+        if not line or line.startswith(_BETWEEN):
+            continue
+        event = decoded(line.removeprefix("data:")) if line.startswith(("data:", "{")) else None
+        if isinstance(event, dict):
+            return _is_event(event) if line.startswith("data:") else _is_line(event)
+        if not line.startswith("data:"):
+            return None if ended else False
+    rest = rest.strip()
+    return None if ended or rest.startswith(_HEADS) or any(head.startswith(rest) for head in _HEADS) else False
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    """Whether it is what a provider sends as data of an event."""
+    kind = text(event, "type") or ""
+    if batched(event) is not None:
+        return True
+    known = kind in anthropic.EVENTS or kind.startswith(("response.", "message-", "content-", "transcript.", "error"))
+    return known or chat.is_completion(event) or _is_line(event) or not _EVENTS.isdisjoint(event) or usage_in(event).known() != {}
 
 
 def _of_line(line: str) -> object:

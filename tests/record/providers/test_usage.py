@@ -273,6 +273,79 @@ def test_several_completions_or_responses_of_one_stream_add_up() -> None:
     assert read_stream([begun, _realtime("r1")]).usage == Usage(10, 5)
 
 
+def _body(sample: Sample, form: str) -> str | None:
+    """The sample's chunks as the text of a body; ``None`` for one that nobody sends so."""
+    if not all(isinstance(chunk, dict) and "chunk" not in chunk for chunk in sample.chunks):
+        return None
+    lines = [json.dumps(chunk, default=str) for chunk in sample.chunks]
+    if form == "lines of json":
+        return "".join(f"{line}\n" for line in lines) if sample.name == "openai's batch" else None
+    named = [f"event: {chunk.get('type', 'message')}\n" if form == "named events" else "" for chunk in sample.chunks]
+    events = "".join(f"{name}data: {line}\n\n" for name, line in zip(named, lines, strict=True))
+    return (": begins\n\n" if form == "with comments" else "") + events + "data: [DONE]\n\n"
+
+
+OF_OBJECTS = ("claude-agent-sdk", "claude-agent-sdk with partial messages", "langchain", "pydantic-ai", "mistral's event")
+SENT = [sample for sample in STREAMED if sample.name not in OF_OBJECTS]
+
+
+@pytest.mark.parametrize("form", ["events", "named events", "with comments", "lines of json"])
+@pytest.mark.parametrize("sample", SENT, ids=lambda sample: sample.name)
+def test_texts_of_a_body_are_read_as_its_bytes_are(sample: Sample, form: str) -> None:
+    """As ``iter_text()`` of httpx gives them: several events in a piece, cut anywhere, and ended anywhere in a line's end."""
+    body = _body(sample, form)
+    if body is None:
+        return
+    expected = read_stream([body.encode()])
+    if not expected.usage.known():
+        return  # it is nothing that is read from bytes either
+    for size in (1, 2, 3, 7, 16, 100, 1000, len(body)):
+        for whole in (body, body.rstrip("\n"), body.replace("\n", "\r\n")):
+            pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+            assert read_stream(pieces) == expected, (size, pieces[:3])
+    lines = read_stream(body.split("\n"))
+    assert (lines.usage, lines.output) == (expected.usage, expected.output)
+
+
+TEXTS = (
+    'data: {"a": 1} is an event.\n\nIt has',
+    'data: {"a": 1}\n\ndata: {"a": 2}\n',
+    "data: of 2024\ndata: more",
+    '{"answer": "yes", "choices": ["a", "b"]}',
+    '{"model": "T", "error": "none"}\n{"model": "U"}\n',
+    '{\n  "a": 1\n}',
+    ":-) hello\nthere",
+    "event: the party\nplace: here\n",
+    "id: 5\n",
+    "d",
+    "dat",
+    "idea: none",
+    "{",
+    "\n\n{ok}\n",
+)
+
+
+@pytest.mark.parametrize("written", TEXTS)
+def test_texts_that_look_like_a_body_stay_the_models(written: str) -> None:
+    """However they are cut, except where a piece of its own is one event; also while there is more to come."""
+    for size in (1, 2, 3, 5, len(written)):
+        pieces = [written[at : at + size] for at in range(0, len(written), size)]
+        if any(piece.startswith("data:") and piece.rstrip().endswith("}") for piece in pieces):
+            continue
+        assert read_stream(pieces).output == ({"type": "text", "content": written},)
+        reader = StreamReader()
+        for piece in pieces:
+            reader.add(piece)
+            assert "".join(part["content"] for part in reader.response().output) == "".join(pieces[: reader.chunks])
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["data:", "event: a", ": x", "{", "}", "\n", " ", '"a": 1', "id:", "hi", "", "[DONE]"])))
+def test_texts_without_an_event_are_never_lost(pieces: list[str]) -> None:
+    """Whatever they look like."""
+    assert "".join(part["content"] for part in read_stream(pieces).output) == "".join(pieces)
+
+
 BATCHES = [sample for sample in SAMPLES if "batch" in sample.name]
 
 
