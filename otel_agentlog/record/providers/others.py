@@ -9,8 +9,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from otel_agentlog.record.providers.fields import MOST_IN_USAGE, copied, field, has, items, name_of, text
-from otel_agentlog.record.providers.parts import Part, text_part
+from otel_agentlog.record.providers.fields import MOST_IN_USAGE, as_count, copied, field, has, items, name_of, text
+from otel_agentlog.record.providers.parts import Part, text_part, tool_call_part
 from otel_agentlog.record.providers.usage import COUNTS, PLACES, Path, at, merged, of_results, read_usage, reported_cost, usage_in
 from otel_agentlog.vocabulary.usage import Response, Usage
 
@@ -31,6 +31,20 @@ _TEXTS: tuple[Path, ...] = (
     *(("message", "content"), ("output", "message", "content"), ("content", "parts")),
     *(("contentBlockDelta", "delta", "text"), ("delta", "message", "content", "text")),  # streams of Bedrock and Cohere
 )
+
+_CALLS: tuple[Path, ...] = (("message", "tool_calls"), ("tool_calls",))
+"""Where a list of calls of tools is: of Ollama and Cohere; of LangChain and Cohere's first API."""
+_CONTENTS: tuple[Path, ...] = (("content", "parts"), ("output", "message", "content"))
+"""Where the parts of a content are: of Gemini; of Bedrock."""
+_IN_CONTENT = ("functionCall", "function_call", "toolUse")
+"""Names of a part of such a content that is the call of a tool."""
+_ARGUMENTS = ("args", "input", "arguments", "parameters")
+_GROWING_CALLS: tuple[tuple[Path, Path], ...] = (
+    (("contentBlockStart", "start", "toolUse"), ("contentBlockStart", "contentBlockIndex")),
+    (("contentBlockDelta", "delta", "toolUse"), ("contentBlockDelta", "contentBlockIndex")),
+    (("delta", "message", "tool_calls"), ("index",)),  # Cohere
+)
+"""Where chunks have a piece of a call, and its number."""
 
 
 def read_other(response: object, provider: str | None) -> Response:
@@ -65,7 +79,33 @@ def _reasons(response: object) -> tuple[str, ...]:
 
 def _output(response: object) -> list[Part]:
     choices = [choice for name in _CHOICES for choice in items(response, name)]
-    return [text_part(written) for value in (choices or [response]) if (written := _text(value))]
+    parts: list[Part] = []
+    for value in choices or [response]:
+        if written := _text(value):
+            parts.append(text_part(written))
+        parts += _tool_calls(value)
+    return parts
+
+
+def _tool_calls(value: object) -> list[Part]:
+    pieces = [piece for path in _CONTENTS for piece in items(at(value, path[:-1]), path[-1])]
+    found = [call for piece in pieces for name in _IN_CONTENT if (call := field(piece, name)) is not None]
+    if not found:
+        found = next((listed for path in _CALLS if (listed := items(at(value, path[:-1]), path[-1]))), [])
+    return [part for call in found if (part := _tool_call(call)) is not None]
+
+
+def _tool_call(call: object) -> Part | None:
+    """The call of a tool; ``None`` for what names none."""
+    inside = field(call, "function")
+    inside = call if inside is None else inside
+    arguments = next((given for name in _ARGUMENTS if (given := field(inside, name)) is not None), None)
+    name = name_of(inside, "name")
+    return None if name is None else tool_call_part(name, _call_id(call), arguments)
+
+
+def _call_id(call: object) -> str | None:
+    return name_of(call, "id") or name_of(call, "toolUseId")
 
 
 def _text(value: object) -> str:
@@ -89,6 +129,9 @@ class ChunkJoiner:
         self._names: dict[str, str] = {}
         self._ends: dict[str, Any] = {}
         self._written: list[str] = []
+        self._calls: list[Part] = []
+        self._growing: dict[int, dict[str, Any]] = {}
+        """Those that are not whole, the latest of each number."""
         self._is_done = False
         """Whether Ollama said that it was the last."""
 
@@ -121,7 +164,32 @@ class ChunkJoiner:
         for name in ("total_cost_usd", "num_turns", "is_error", "subtype", "status"):
             if (value := field(chunk, name)) is not None:
                 self._ends[name] = copied(value, MOST_IN_USAGE)
-        self._written += [written for part in _output(chunk) if (written := part.get("content"))]
+        grown = self._grow_calls(chunk)
+        for part in _output(chunk):
+            if part["type"] != "tool_call":
+                self._written.append(part["content"])
+            elif not grown:
+                self._calls.append(part)
+
+    def _grow_calls(self, chunk: object) -> bool:
+        """Take the pieces of calls of tools that a chunk has, if it has any."""
+        of_langchain = items(chunk, "tool_call_chunks")
+        pieces: list[tuple[Any, Any]] = [(piece, field(piece, "index")) for piece in of_langchain]
+        if not pieces:
+            pieces = [(piece, at(chunk, place)) for path, place in _GROWING_CALLS if (piece := at(chunk, path)) is not None]
+        for piece, number in pieces:
+            inside = field(piece, "function")
+            inside = piece if inside is None else inside
+            index, call_id = as_count(number) or 0, _call_id(piece)
+            call = self._growing.get(index)
+            if call is None or (call_id and call.get("id") not in (None, call_id)):
+                call = self._growing[index] = {"type": "tool_call", "name": "", "pieces": []}
+                self._calls.append(call)
+            if call_id:
+                call["id"] = call_id
+            call["name"] = call["name"] or name_of(inside, "name") or ""
+            call["pieces"] += [said for name in _ARGUMENTS if (said := text(inside, name))]
+        return bool(pieces)
 
     def _take_usage(self, chunk: object) -> None:
         if (found := of_results(chunk)) is not None:
@@ -154,6 +222,14 @@ class ChunkJoiner:
             total = sum((read_usage(usage) for usage in self._messages.values()), Usage())
             response["usage"] = total.known()
         return {**response, "text": self.text} if self._written else response
+
+    @property
+    def calls(self) -> list[Part]:
+        """The calls of tools so far."""
+        return [
+            tool_call_part(call["name"], call.get("id"), "".join(call["pieces"])) if "pieces" in call else call
+            for call in self._calls
+        ]
 
     @property
     def text(self) -> str:

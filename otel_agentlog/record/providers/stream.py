@@ -18,7 +18,7 @@ from otel_agentlog.record.providers.failures import BEDROCK, failure_of
 from otel_agentlog.record.providers.fields import MODELS, decoded, extra_of, field, has, model_fields, name_of, text
 from otel_agentlog.record.providers.openai_responses import ENDS, GROWING, ResponseJoiner
 from otel_agentlog.record.providers.others import ChunkJoiner
-from otel_agentlog.record.providers.parts import text_part
+from otel_agentlog.record.providers.parts import Part, text_part
 from otel_agentlog.record.providers.pricing import Billing
 from otel_agentlog.record.providers.read import batched, read_billing, read_response
 from otel_agentlog.record.providers.usage import usage_in
@@ -117,10 +117,11 @@ class StreamReader:
         written = "" if known else "".join(self._texts)
         if written and self._are_texts is None and (self._other or self._earlier) and _stands_between(written):
             written = ""
-        if not written and not known and self._other is not None:
-            written = self._other.text
-        if written:
-            response = replace(response, output=(text_part(written),))
+        calls: list[Part] = []
+        if not known and self._other is not None:
+            written, calls = written or self._other.text, self._other.calls
+        if written or calls:
+            response = replace(response, output=(*([text_part(written)] if written else []), *calls))
         return replace(response, failure=self._failure or response.failure)
 
     def billing(self) -> Billing:

@@ -125,7 +125,11 @@ def usage_in(response: object, provider: str | None = None, *, outside: bool | N
             if any(found.known().values()):
                 return found
             first = first if first.known() else found
-    return _of_headers(response) or _of_embeddings(response) or _of_choices(response) or first
+    for find in (_of_headers, _of_embeddings, _of_choices):
+        elsewhere = find(response)
+        if elsewhere is not None and elsewhere.known():
+            return elsewhere
+    return first
 
 
 def at(value: object, path: Path) -> Any:

@@ -346,6 +346,203 @@ def test_texts_without_an_event_are_never_lost(pieces: list[str]) -> None:
     assert "".join(part["content"] for part in read_stream(pieces).output) == "".join(pieces)
 
 
+_ASKED = {"x": 1, "y": ["a"]}
+
+
+def _called(*ids: str | None) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"type": "tool_call", "name": name, **({"id": call_id} if call_id else {}), "arguments": _ASKED}
+        for name, call_id in zip("fg", ids, strict=True)
+    )
+
+
+def _gemini_calls(call: str, arguments: str, *, ids: bool) -> dict[str, Any]:
+    parts = [{call: {"name": name, arguments: _ASKED, **({"id": f"c{name}"} if ids else {})}} for name in "fg"]
+    return {
+        "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5},
+    }
+
+
+_ARGUED = json.dumps(_ASKED)
+_OLLAMA_CALLS: dict[str, Any] = {
+    "model": "llama3",
+    "message": {"content": "", "tool_calls": [{"function": {"name": name, "arguments": _ASKED}} for name in "fg"]},
+    "done": False,
+}
+_ENDED = {"done": True, "done_reason": "stop", "prompt_eval_count": 10, "eval_count": 5}
+_OF_BEDROCK = {"stopReason": "tool_use", "usage": {"inputTokens": 10, "outputTokens": 5}}
+_COHERE_USAGE = {"usage": {"tokens": {"input_tokens": 10, "output_tokens": 5}}}
+TOOL_CALLS: dict[str, tuple[Any, list[Any], tuple[dict[str, Any], ...]]] = {
+    "gemini": (
+        _gemini_calls("functionCall", "args", ids=True),
+        [_gemini_calls("functionCall", "args", ids=True)],
+        _called("cf", "cg"),
+    ),
+    "google-genai": (
+        _gemini_calls("function_call", "args", ids=False),
+        [_gemini_calls("function_call", "args", ids=False)],
+        _called(None, None),
+    ),
+    "ollama": (
+        {**_OLLAMA_CALLS, **_ENDED},
+        [_OLLAMA_CALLS, {"model": "llama3", "message": {"content": ""}, **_ENDED}],
+        _called(None, None),
+    ),
+    "bedrock": (
+        {
+            "output": {
+                "message": {"content": [{"toolUse": {"toolUseId": f"c{name}", "name": name, "input": _ASKED}} for name in "fg"]}
+            },
+            **_OF_BEDROCK,
+        },
+        [
+            {"messageStart": {"role": "assistant"}},
+            *[
+                event
+                for number, name in enumerate("fg")
+                for event in (
+                    {
+                        "contentBlockStart": {
+                            "start": {"toolUse": {"toolUseId": f"c{name}", "name": name}},
+                            "contentBlockIndex": number,
+                        }
+                    },
+                    *(
+                        {"contentBlockDelta": {"delta": {"toolUse": {"input": piece}}, "contentBlockIndex": number}}
+                        for piece in (_ARGUED[:5], _ARGUED[5:])
+                    ),
+                    {"contentBlockStop": {"contentBlockIndex": number}},
+                )
+            ],
+            {"messageStop": {"stopReason": "tool_use"}},
+            {"metadata": {"usage": _OF_BEDROCK["usage"]}},
+        ],
+        _called("cf", "cg"),
+    ),
+    "cohere 1": (
+        {"tool_calls": [{"name": name, "parameters": _ASKED} for name in "fg"], "finish_reason": "COMPLETE", **_COHERE_USAGE},
+        [],
+        _called(None, None),
+    ),
+    "cohere 2": (
+        {
+            "message": {
+                "tool_calls": [{"id": f"c{n}", "type": "function", "function": {"name": n, "arguments": _ARGUED}} for n in "fg"]
+            },
+            "finish_reason": "TOOL_CALL",
+            **_COHERE_USAGE,
+        },
+        [
+            *[
+                event
+                for number, name in enumerate("fg")
+                for event in (
+                    {
+                        "type": "tool-call-start",
+                        "index": number,
+                        "delta": {"message": {"tool_calls": {"id": f"c{name}", "function": {"name": name, "arguments": ""}}}},
+                    },
+                    *(
+                        {
+                            "type": "tool-call-delta",
+                            "index": number,
+                            "delta": {"message": {"tool_calls": {"function": {"arguments": piece}}}},
+                        }
+                        for piece in (_ARGUED[:5], _ARGUED[5:])
+                    ),
+                )
+            ],
+            {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL", **_COHERE_USAGE}},
+        ],
+        _called("cf", "cg"),
+    ),
+    "langchain": (
+        {
+            "type": "ai",
+            "content": "",
+            "tool_calls": [{"name": name, "args": _ASKED, "id": f"c{name}", "type": "tool_call"} for name in "fg"],
+            "usage_metadata": {"input_tokens": 10, "output_tokens": 5},
+        },
+        [
+            *[
+                {
+                    "type": "AIMessageChunk",
+                    "content": "",
+                    "tool_calls": [{"name": name, "args": {}, "id": f"c{name}"}],
+                    "tool_call_chunks": [{"name": first and name, "args": piece, "id": first and f"c{name}", "index": number}],
+                }
+                for number, name in enumerate("fg")
+                for first, piece in ((True, _ARGUED[:5]), (None, _ARGUED[5:]))
+            ],
+            {"type": "AIMessageChunk", "content": "", "usage_metadata": {"input_tokens": 10, "output_tokens": 5}},
+        ],
+        _called("cf", "cg"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOOL_CALLS)
+def test_calls_of_tools(name: str) -> None:
+    """They are parts of the output, as those of OpenAI and Anthropic are, in whole answers and in streams, of every form."""
+    answer, chunks, expected = TOOL_CALLS[name]
+    for form in (lambda value: value, as_object, as_model, lambda value: json.loads(json.dumps(value))):
+        found = read_response(form(answer))
+        assert (found.usage, found.output) == (Usage(10, 5), expected if form is not as_object else found.output)
+        assert [(part["name"], part.get("id")) for part in found.output] == [(part["name"], part.get("id")) for part in expected]
+        if chunks:
+            streamed = read_stream([form(chunk) for chunk in chunks])
+            assert [(part["name"], part.get("id")) for part in streamed.output] == [(p["name"], p.get("id")) for p in expected]
+            assert streamed.usage == Usage(10, 5)
+            assert form is as_object or streamed.output == expected
+            cut_short = read_stream([form(chunk) for chunk in chunks[:-1]])
+            assert len(chunks) == 1 or cut_short.output == streamed.output
+
+
+@pytest.mark.parametrize("name", TOOL_CALLS)
+def test_calls_beside_a_text(name: str) -> None:
+    """The text is a part of its own, before them."""
+    _, chunks, expected = TOOL_CALLS[name]
+    said = {"type": "AIMessageChunk", "content": "hm"} if name == "langchain" else {"text": "hm"}
+    if chunks:
+        assert [part["type"] for part in read_stream([said, *chunks]).output] == ["text", *(part["type"] for part in expected)]
+    if name == "langchain":
+        chunks = [{**chunks[0], "content": "hm"}, *chunks[1:]]
+        assert read_stream(chunks).output == ({"type": "text", "content": "hm"}, *expected)
+
+
+@pytest.mark.parametrize("arguments", [[], [1], "x", 3, None, {"a": [object]}])
+def test_arguments_that_are_no_object(arguments: Any) -> None:
+    """They are kept as they are."""
+    chunk = {"message": {"tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}, "done": True, "eval_count": 1}
+    assert read_stream([chunk]).output == read_response(chunk).output
+    assert read_response(chunk).output[0]["name"] == "f"
+
+
+def test_a_usage_of_zeros_is_known() -> None:
+    """Whoever's it is, in an answer and in a stream: nothing was used, which is another thing than not to know."""
+    for sample in SAMPLES:
+        if sample.usage.known():
+            found = read_response(_zeros(sample.answer), sample.provider).usage.known()
+            assert found, sample.name
+            assert set(found.values()) == {0}, sample.name
+        if sample.chunks and all(isinstance(chunk, dict) and "chunk" not in chunk for chunk in sample.chunks):
+            streamed = read_stream([_zeros(chunk) for chunk in sample.chunks]).usage.known()
+            assert streamed, sample.name
+            assert set(streamed.values()) == {0}, sample.name
+
+
+def _zeros(value: Any) -> Any:
+    """The same with 0 for every count."""
+    if isinstance(value, dict):
+        return {
+            key: 0 if type(inner) is int and key in names.COUNTS else "0" if key.startswith("x-amzn") else _zeros(inner)
+            for key, inner in value.items()
+            if key != "prefill"  # the tokens themselves
+        }
+    return [_zeros(inner) for inner in value] if isinstance(value, list) else value
+
+
 BATCHES = [sample for sample in SAMPLES if "batch" in sample.name]
 
 
