@@ -217,12 +217,12 @@ class AiCall(Attempted):
     @property
     def tokens(self) -> dict[str, int]:
         """What is known so far of its tokens, by the names that `usage` has for them."""
-        return self._usage.known()
+        return _usage_of(self._so_far()).known()
 
     @property
     def cost_usd(self) -> float | None:
         """What it cost so far, in US dollars; ``None`` where that is not known."""
-        cost = self._found_cost()
+        cost = self._found_cost(self._so_far())
         return None if cost is None else cost.amount_usd
 
     def attempt_failed(self, error: BaseException | None = None, *, response: Any = None, **how: Any) -> None:
@@ -289,9 +289,16 @@ class AiCall(Attempted):
     @property
     def _usage(self) -> Usage:
         """The tokens of everything that was paid for."""
-        if len(self._billed) == 1:
-            return self._billed[0][0].usage
-        return sum((one.usage for one, _ in self._billed), Usage())
+        return _usage_of(self._billed)
+
+    def _so_far(self) -> list[tuple[Response, Billing]]:
+        """What was paid for, with what its streams that are being read have told by now."""
+        if not self._readings:
+            return self._billed
+        billed = [*self._billed]
+        for _, response, billing in self._guarded(lambda: _answers([*self._readings])) or ():
+            _bill(billed, self._billed_before, response, billing)
+        return billed
 
     def _finish(self, outcome: Outcome | None, error: BaseException | None, reason: str | None) -> bool:
         if error is not None and self._tokens:
@@ -313,10 +320,10 @@ class AiCall(Attempted):
         brought = self._brought_by(error)
         if response is None:
             for answer in brought:
-                self._bill(*answer)
+                _bill(self._billed, self._billed_before, *answer)
         else:
             read, billing = read_answer(response, self.provider)
-            self._bill(read, billing)
+            _bill(self._billed, self._billed_before, read, billing)
             if error is None and read.failure is not None:
                 said["reason"] = str(ModelError(read.failure))
         maximum = how.get("maximum")
@@ -326,7 +333,7 @@ class AiCall(Attempted):
                 # What comes of it yet is of the next attempt.
                 reader, read_by.reader = read_by.reader, None
                 if reader is not None:
-                    self._bill(reader.response(), reader.billing())
+                    _bill(self._billed, self._billed_before, reader.response(), reader.billing())
         spent, self._billed_before = self._billed[self._billed_before :], len(self._billed)
         return {**said, **sum((one.usage for one, _ in spent), Usage()).known()}
 
@@ -349,19 +356,6 @@ class AiCall(Attempted):
                 found += [answer for answer in paid[:1] if answer[0].response_id is not None or answer[0].is_total or not others]
         return found
 
-    def _bill(self, response: Response, billing: Billing) -> None:
-        if response.is_total:
-            # The responses of the run so far are in it; earlier runs are not.
-            self._billed = [(one, paid) for one, paid in self._billed if one.is_total]
-        for place in range(self._billed_before, len(self._billed)):
-            before, _ = self._billed[place]
-            if response.response_id is not None and response.response_id == before.response_id:
-                cost = before.cost_usd if response.cost_usd is None else response.cost_usd
-                response = replace(response, usage=larger(before.usage, response.usage), cost_usd=cost)
-                self._billed[place] = (response, billing)
-                return
-        self._billed.append((response, billing))
-
     def _take_usage(self, usage: Usage, finish_reasons: tuple[str, ...]) -> None:
         """Tokens given one after the other, each kind once, are those of one response, and priced as such."""
         before = self._response or Response()
@@ -374,7 +368,7 @@ class AiCall(Attempted):
         self._take(given)
 
     def _take(self, response: Response, billing: Billing = NO_BILLING) -> None:
-        self._bill(response, billing)
+        _bill(self._billed, self._billed_before, response, billing)
         before = self._response
         if before is not None:
             # The answer of a stream, given once more as a whole; an agent's message comes in pieces that have one id.
@@ -580,7 +574,7 @@ class AiCall(Attempted):
             self._add_found(details)
         usage = self._usage
         try:
-            details.update(self._counted(usage, self._found_cost(), outcome))
+            details.update(self._counted(usage, self._found_cost(self._billed), outcome))
         except Exception as error:  # noqa: BLE001 - as above
             raise_interrupt()
             self._recorder.failed("field", error)
@@ -630,13 +624,13 @@ class AiCall(Attempted):
         # Nothing was raised: of a traceback there is only the last line.
         return {**described, "type": kind, "message": failure.message, "traceback": [f"{kind}: {failure.message}"]}
 
-    def _found_cost(self) -> Cost | None:
+    def _found_cost(self, billed: list[tuple[Response, Billing]]) -> Cost | None:
         """What everything that was paid for cost; ``None`` if that is not known, or cannot be found out."""
         if self._cost is not None:
             return self._cost
         known: list[Cost] = []
         try:
-            for one, billing in self._billed:
+            for one, billing in billed:
                 if (cost := self._cost_of(one, billing)) is not None:
                     known.append(cost)
                 elif any(one.usage):
@@ -727,6 +721,27 @@ def _answers(readings: list[_Reading]) -> list[tuple[_Reading, Response, Billing
     found = [(one, one.reader.response(), one.reader.billing()) for one in readings if one.reader is not None]
     more = [answer for answer in found if replace(answer[1], output=()) != _EMPTY] if len(found) > 1 else []
     return more or found
+
+
+def _usage_of(billed: list[tuple[Response, Billing]]) -> Usage:
+    if len(billed) == 1:
+        return billed[0][0].usage
+    return sum((one.usage for one, _ in billed), Usage())
+
+
+def _bill(billed: list[tuple[Response, Billing]], since: int, response: Response, billing: Billing) -> None:
+    """Add a response to those that were paid for; ``since``: where the attempt's begin, one of which it may be again."""
+    if response.is_total:
+        # The responses of the run so far are in it; earlier runs are not.
+        billed[:] = [(one, paid) for one, paid in billed if one.is_total]
+    for place in range(since, len(billed)):
+        before, _ = billed[place]
+        if response.response_id is not None and response.response_id == before.response_id:
+            cost = before.cost_usd if response.cost_usd is None else response.cost_usd
+            response = replace(response, usage=larger(before.usage, response.usage), cost_usd=cost)
+            billed[place] = (response, billing)
+            return
+    billed.append((response, billing))
 
 
 def _judged(response: Response, reason: str | None) -> tuple[Outcome | None, str | None]:

@@ -345,6 +345,34 @@ class TestSeveralStreams:
         }
 
 
+@pytest.mark.parametrize("told", STREAMED, ids=lambda told: told[0])
+def test_what_a_call_says_of_itself_while_a_stream_is_read(told: Any, recorded: MemorySink) -> None:
+    """Tokens and cost are known inside the block as soon as the chunks have told them, and are the same after it."""
+    _, provider, chunks, usage = told
+    with agentlog.ai_call("gpt-4o", provider=provider) as call:
+        priced(call)
+        list(call.stream(iter(renamed(chunks, "a"))))
+        assert call.tokens == usage.known()
+        assert call.tokens == usage.known()  # asking changes nothing
+        cost = call.cost_usd
+        list(call.stream(iter(renamed(chunks, "b"))))
+        twice = call.tokens, call.cost_usd
+
+    details = ended(recorded)["details"]
+    assert twice == ({name: details[name] for name in USAGE_FIELDS if name in details}, call.cost_usd)
+    assert call.tokens == (usage + usage).known()
+    assert cost is None or call.cost_usd == pytest.approx(2 * cost)
+
+
+def test_an_answer_of_no_tokens_costs_nothing(recorded: MemorySink) -> None:
+    """A usage of zeros is known, as an answer and as a stream, whoever's it is."""
+    zeros = {**HI, "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}}
+    with agentlog.ai_call("gpt-4o", provider="openai") as call:
+        priced(call)
+        call.record(zeros)
+        assert (call.tokens, call.cost_usd) == ({"input_tokens": 0, "output_tokens": 0}, 0.0)
+
+
 class TestStreamsOfOneResponse:
     """What looks like several streams and is one."""
 
