@@ -221,7 +221,7 @@ def raised_from(error: BaseException) -> Iterator[BaseException]:
     while waiting:
         error = waiting.pop(0)
         yield error
-        for other in (_cause_of(error), *_members_of(error)[:MAX_CHAINED]):
+        for other in (cause_of(error), *_members_of(error)[:MAX_CHAINED]):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 waiting.append(other)
