@@ -286,11 +286,6 @@ class AiCall(Attempted):
         if not self._watches:
             self.chunk(item)
 
-    @property
-    def _usage(self) -> Usage:
-        """The tokens of everything that was paid for."""
-        return _usage_of(self._billed)
-
     def _so_far(self) -> list[tuple[Response, Billing]]:
         """What was paid for, with what its streams that are being read have told by now."""
         if not self._readings:
@@ -388,8 +383,6 @@ class AiCall(Attempted):
         late = self._view()
         late._late = True
         late._unended.append(reading)
-        if reading.reader is not None:
-            late._readings.append(reading)  # with what was read of it before
         late._begin_view(self)
         return late
 
@@ -421,7 +414,6 @@ class AiCall(Attempted):
         given_up = isinstance(error, GeneratorExit)
         if given_up:
             self._stream_reason = f"stream {error}" if error is not None and error.args else "stream abandoned"
-        reading.last = None
         if reading in self._unended:
             self._unended.remove(reading)
         if self._late and not self._unended:
@@ -563,7 +555,7 @@ class AiCall(Attempted):
 
     def _take_all(self) -> None:
         self._take_streams()
-        if self._usage == NO_USAGE and self.seen is not None:
+        if _usage_of(self._billed) == NO_USAGE and self.seen is not None:
             for call in self.seen.calls:
                 if call.lent_to is not None:
                     self._take(call.response)
@@ -572,7 +564,7 @@ class AiCall(Attempted):
         """Add what was found, tokens and cost: where another view of the same request counts, what that one has not of them."""
         if self.documents is not None or self.records is not None:
             self._add_found(details)
-        usage = self._usage
+        usage = _usage_of(self._billed)
         try:
             details.update(self._counted(usage, self._found_cost(self._billed), outcome))
         except Exception as error:  # noqa: BLE001 - as above
@@ -694,9 +686,12 @@ class _Reading:
         self.begun = True
         if not self.call._tokens:  # it has ended
             self.call = self.call.continued(self)
+            if self.reader is not None:
+                self.call._readings.append(self)  # with what was read before
         self.call._add_chunk(chunk, self)
 
     def ended(self, error: BaseException | None) -> None:
+        self.last = None
         self.call.stream_ended(self, error)
 
 
@@ -724,6 +719,7 @@ def _answers(readings: list[_Reading]) -> list[tuple[_Reading, Response, Billing
 
 
 def _usage_of(billed: list[tuple[Response, Billing]]) -> Usage:
+    """The tokens of everything that was paid for."""
     if len(billed) == 1:
         return billed[0][0].usage
     return sum((one.usage for one, _ in billed), Usage())
