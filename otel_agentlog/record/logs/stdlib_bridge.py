@@ -13,8 +13,10 @@ take part in a deadlock with ``logging``'s own locks.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, cast
 
 from opentelemetry import context as otel_context
@@ -23,7 +25,7 @@ from otel_agentlog._interrupts import raise_interrupt, suppress_errors
 from otel_agentlog._startup import dataclass
 from otel_agentlog.record.exceptions.timeout_call import call_apart, timeout_call
 from otel_agentlog.record.logs.console import shown
-from otel_agentlog.record.logs.dedupe import seen_in_handler
+from otel_agentlog.record.logs.dedupe import seen_by_loguru, seen_in_handler, seen_in_logging
 from otel_agentlog.record.logs.levels import NUMBERS, floor, named, number_of, wanted
 from otel_agentlog.record.logs.line import (
     OF_EVENTS,
@@ -152,9 +154,10 @@ def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
 
 def _noted(source: logging.LogRecord) -> _Note | None:
     # It may come here more than once: directly, and by way of a handler that keeps it.
-    key = _key(source)
-    if (note := _notes.get(key)) is not None:
-        _notes[key] = _RECORDED
+    key, note = _key(source), None
+    with suppress_errors(TypeError):  # of a record that somebody made by hand: a name that is a list
+        if (note := _notes.get(key)) is not None:
+            _notes[key] = _RECORDED
     return note
 
 
@@ -176,13 +179,14 @@ def _is_about_sending(record: logging.LogRecord) -> bool:
     return any(value for key, value in otel_context.get_current().items() if key.startswith(_SUPPRESSED))
 
 
-def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = None) -> None:
-    if not record.active or not wanted(source.levelno, source.name) or _is_about_sending(source) or seen_in_handler(source):
+def _record(record: Recorder, source: logging.LogRecord, note: _Note | None = None, is_new: bool = False) -> None:
+    """Record it; ``is_new``: it is known that it was not yet."""
+    if not record.active or not wanted(source.levelno, source.name) or _is_about_sending(source):
         return
-    if note is not None and note.place is None:
+    if (not is_new and seen_in_handler(source)) or note is _RECORDED:
         return
     message, details = _message_and_data(source)
-    if message in shown:
+    if message in shown or ("extra" in details and not is_new and seen_by_loguru(source, details["extra"])):
         return
     printed = None
     if note is None:
@@ -222,8 +226,27 @@ def _record_loguru(record: Recorder, handler: logging.Handler, given: Any) -> No
     source.levelname = given["level"].name
     own = {key: value for key, value in extra.items() if type(key) is str and key not in _STANDARD}
     source.__dict__.update(own if len(own) == len(extra) else {"extra": extra})
-    if source.levelno >= handler.level and handler.filter(source):
-        _record(record, source)
+    if source.levelno < handler.level or not handler.filter(source):
+        return
+    if not seen_in_logging(given) and not _is_passed_on(given["message"]):
+        _record(record, source, is_new=True)
+
+
+_LOOKED_AT_FRAMES = 40
+
+
+def _is_passed_on(message: object) -> bool:
+    """Whether a record with this text is being handled here, to give it to loguru, and is recorded; if not, it is about to be."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_LOOKED_AT_FRAMES):
+        if frame is None:
+            return False
+        if frame.f_code.co_name == "call_handlers" and frame.f_globals is globals():
+            handled = frame.f_locals["record"]
+            note = _noted(handled) if _message(handled) == message else None
+            return note is _RECORDED
+        frame = frame.f_back
+    return False
 
 
 def _placed(line: Line, details: dict[str, Any], place: LinePlace, record: Recorder) -> LinePlace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import loguru
 import pytest
 
 import otel_agentlog as agentlog
+from otel_agentlog.record.logs.stdlib_bridge import install_stdlib, uninstall_stdlib
 from otel_agentlog.testing import MemorySink
 
 
@@ -98,3 +100,140 @@ def test_as_a_plain_stream_it_does_nothing(recorded: MemorySink) -> None:
     """What is no message of loguru is not ours."""
     print("text", file=agentlog.AgentlogHandler())  # type: ignore[call-overload]
     assert logged(recorded) == []
+
+
+# -- a message that comes by two ways --------------------------------------------------------------------------------------
+
+
+class Propagate(logging.Handler):
+    """To ``logging``, as loguru's documentation has it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).handle(record)
+
+
+class Intercept(logging.Handler):
+    """From ``logging``, as loguru's documentation has it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        loguru.logger.opt(depth=6, exception=record.exc_info).log(record.levelname, record.getMessage())
+
+
+@pytest.fixture
+def watched(recorded: MemorySink) -> Iterator[MemorySink]:
+    """All stdlib loggers are recorded, too; loguru has no handler, and what is added to the root logger is taken off."""
+    loguru.logger.remove()
+    root = logging.getLogger()
+    before = [*root.handlers]
+    install_stdlib()
+    yield recorded
+    uninstall_stdlib()
+    loguru.logger.remove()
+    for handler in [*root.handlers]:
+        if handler not in before:
+            root.removeHandler(handler)
+
+
+def messages(recorded: MemorySink) -> list[str]:
+    return [line["message"] for line in logged(recorded) if line["message"].startswith("said")]
+
+
+def say_by_loguru() -> None:
+    """Two that are alike, one with an exception, one with values, one whose ``extra`` is that of the last."""
+    for _ in range(2):
+        loguru.logger.warning("said")
+    try:
+        raise ValueError("no")
+    except ValueError:
+        loguru.logger.exception("said: broke")
+    shared = {"order": 7}
+    for _ in range(2):
+        loguru.logger.patch(lambda record: record.update(extra=shared)).error("said with values")
+
+
+SAID = ["said", "said", "said: broke", "said with values", "said with values"]
+
+
+@pytest.mark.parametrize("form", ["{message}", "{time} | {message}"])
+@pytest.mark.parametrize("first", [True, False], ids=["ours first", "ours last"])
+@pytest.mark.parametrize("in_root", [True, False], ids=["and in the root logger", "alone"])
+def test_what_loguru_passes_on_is_recorded_once(form: str, first: bool, in_root: bool, watched: MemorySink) -> None:
+    """By our handler or by the hook in all loggers, whichever comes first."""
+    if in_root:
+        logging.getLogger().addHandler(agentlog.AgentlogHandler())
+    for ours in (True, False) if first else (False, True):
+        loguru.logger.add(agentlog.AgentlogHandler() if ours else Propagate(), format=form)
+    say_by_loguru()
+    assert len(logged(watched)) == len(SAID)
+    if first or form == "{message}":
+        assert [each.split("\n")[0] for each in messages(watched)] == SAID
+
+
+@pytest.mark.parametrize("hooked", [True, False], ids=["all loggers", "our handler only"])
+@pytest.mark.parametrize("first", [True, False], ids=["ours first", "ours last"])
+def test_what_logging_passes_on_to_loguru_is_recorded_once(hooked: bool, first: bool, watched: MemorySink) -> None:
+    """By the hook in all loggers, or by our handler of the root logger, before loguru's or after it."""
+    if not hooked:
+        uninstall_stdlib()
+    own = [] if hooked else [agentlog.AgentlogHandler()]
+    for handler in [*own, Intercept()] if first else [Intercept(), *own]:
+        logging.getLogger().addHandler(handler)
+    loguru.logger.add(agentlog.AgentlogHandler())
+    source = logging.getLogger("said.by")
+    for _ in range(2):
+        source.warning("said %s", "once")
+    try:
+        raise ValueError("no")
+    except ValueError:
+        source.exception("said: broke")
+    loguru.logger.warning("said by loguru itself")
+    assert messages(watched) == ["said once", "said once", "said: broke", "said by loguru itself"]
+    assert [line["exception"]["type"] for line in logged(watched) if "exception" in line] == ["ValueError"]
+
+
+def test_what_loguru_says_of_itself_meanwhile_is_another_line(watched: MemorySink) -> None:
+    """A handler of ``logging`` that has something to say by loguru, and one of loguru that says it by ``logging``."""
+
+    class Says(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name == "said.by":
+                loguru.logger.warning("said by a handler")
+
+    for handler in (Says(), Intercept()):
+        logging.getLogger().addHandler(handler)
+    loguru.logger.add(agentlog.AgentlogHandler())
+    sink = logging.getLogger("sink")
+    sink.propagate = False  # or it would come back
+    sink.addHandler(logging.StreamHandler(io.StringIO()))
+    loguru.logger.add(lambda message: sink.warning("said by a sink"), filter=lambda record: record["message"] != "said")
+    logging.getLogger("said.by").warning("said")
+    assert sorted(messages(watched)) == ["said", "said by a handler", "said by a sink"]
+
+
+def test_what_our_handler_does_not_take_comes_by_logging(watched: MemorySink) -> None:
+    """A level of our handler's holds for our handler only."""
+    loguru.logger.add(agentlog.AgentlogHandler(), level="ERROR")
+    loguru.logger.add(Propagate(), format="{message}")
+    for number in range(20):
+        (loguru.logger.error if number % 2 else loguru.logger.warning)("said")
+    assert len(messages(watched)) == 20
+
+
+@pytest.mark.parametrize("in_between", [True, False], ids=["by way of logging", "directly"])
+def test_what_structlog_renders_into_loguru_is_recorded_once(in_between: bool, watched: MemorySink) -> None:
+    """By `record_event`, before it is text."""
+    import structlog
+
+    into: Any = loguru.logger
+    if in_between:
+        logging.getLogger().addHandler(Intercept())
+        into = logging.getLogger("said.by")
+    loguru.logger.add(agentlog.AgentlogHandler())
+    chain = [agentlog.record_event, structlog.processors.KeyValueRenderer(key_order=["event"])]
+    log = structlog.wrap_logger(into, processors=chain, wrapper_class=structlog.BoundLogger)
+    log.warning("said", order=7)
+    log.warning("said", order=8)
+    loguru.logger.warning("said by loguru itself")
+    lines = [line for line in logged(watched) if "said" in line["message"]]
+    assert [line["message"] for line in lines] == ["said", "said", "said by loguru itself"]
+    assert [line["details"] for line in lines[:2]] == [{"order": 7}, {"order": 8}]

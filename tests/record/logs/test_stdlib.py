@@ -201,6 +201,15 @@ def test_any_record_is_survived(attributes: dict[str, Any]) -> None:
     assert len(recorded.lines) <= 1
 
 
+def test_a_record_of_any_name_is_survived_where_others_are_noted(recorded: MemorySink) -> None:
+    """A name that is no key: it is looked for among the records that may come from another thread."""
+    AgentlogHandler()
+    source = logging.getLogger("passes on")
+    source.addHandler(logging.handlers.MemoryHandler(10))
+    source.warning("noted")
+    AgentlogHandler().handle(logging.makeLogRecord({"name": [], "msg": "odd"}))
+
+
 # -- once, and not for ever ----------------------------------------------------------------------------------------------
 
 
