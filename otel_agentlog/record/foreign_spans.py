@@ -32,6 +32,7 @@ from otel_agentlog.record.operations.context import (
     OPERATION,
     OperationScope,
     RunningTask,
+    flow,
     foreign_span,
     in_trace,
     is_recorded,
@@ -284,6 +285,8 @@ def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
     return method.startswith("_") and not method.startswith("__") and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
 
 
+TOLD_LATE_NS = 100_000_000
+"""A start that is longer ago was not told by what began: a callback at the end, an import."""
 _NOTHING_READ = reading_of({})
 """That of a plain span, whose lines have none of it."""
 
@@ -291,6 +294,18 @@ _NOTHING_READ = reading_of({})
 def purpose_of(reading: SpanReading) -> Purpose:
     """What tells requests that lie in each other apart."""
     return reading.operation == "embeddings", reading.model
+
+
+def _raised(end: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the end of a span says of the last exception that passed."""
+    events = [event["attributes"] for event in end["events"] if event["name"] == "exception"]
+    return events[-1] if events else {}
+
+
+def _is_stopped(end: Mapping[str, Any]) -> bool:
+    """Whether its caller wanted no more: a stream that was left or closed, a cancellation."""
+    name = _text(_raised(end), ("exception.type",)) or _text(end["attributes"], ("error.type",)) or ""
+    return name.rpartition(".")[2] in ("GeneratorExit", "CancelledError")
 
 
 class AdoptedSpan:
@@ -319,6 +334,7 @@ class AdoptedSpan:
         self._call: Call | None = None
         """The request that it saw, once it has ended."""
         self._cost: Cost | None = None
+        self._stopped = False
         self.implicit = implicit
         """The task that was begun for this span, and ends with it."""
         self._sent_content: Mapping[str, Any] = {}
@@ -377,6 +393,9 @@ class AdoptedSpan:
         scope = mapping(self._start, "scope").get("name")
         above, around = foreign_span(context), seen_around(context, self._start_ns)
         seen = Seen(self._start["span_id"], str(scope or "unnamed"), self._start_ns, around, above, weakref.ref(self._parent))
+        is_nested = above is not None and above.scope == seen.scope
+        seen.flow = flow() if self._record.clock() - self._start_ns < TOLD_LATE_NS else None
+        seen.below = above.below if above is not None and is_nested else self._start.get("parent_span_id")
         self._task.seen_calls().add(seen)
         return seen
 
@@ -415,6 +434,7 @@ class AdoptedSpan:
         # So logfire marks what is no span: it tells a stream's answer when that has been read.
         seen.completes = end["attributes"].get("logfire.span_type") == "log"
         seen.request = (self._start.get("parent_span_id"), reading.provider, reading.model)
+        self._stopped = end["status_code"] == "ERROR" and _is_stopped(end)
         report = Call(
             seen.span_id,
             self._start_ns,
@@ -424,6 +444,7 @@ class AdoptedSpan:
             None if self._cost is None else self._cost.amount_usd,
             reading.response_ids,
             failed=end["status_code"] == "ERROR",
+            stopped=self._stopped,
             lent_to=own,
             purpose=seen.purpose,
         )
@@ -514,8 +535,7 @@ class AdoptedSpan:
 
     def _exception(self, end: Mapping[str, Any]) -> dict[str, Any]:
         """What the span says of the error: one error has one id, however many spans it passes through."""
-        events = [event["attributes"] for event in end["events"] if event["name"] == "exception"]
-        event: Mapping[str, Any] = events[-1] if events else {}
+        event = _raised(end)
         name = _text(event, ("exception.type",)) or _text(end["attributes"], ("error.type",)) or "error"
         message = _text(event, ("exception.message",)) or end["status_description"] or ""
         key = failure_key(name, message)
@@ -540,7 +560,7 @@ class AdoptedSpan:
         if self._same_as is not None and self._added is None:
             return True
         other = self._added.other if self._added is not None else None
-        return isinstance(self._parent, Attempted) or (other is not None and other.failed)
+        return isinstance(self._parent, Attempted) or (other is not None and (other.failed or self._stopped))
 
     def _details(self, reading: SpanReading) -> dict[str, Any]:
         details: dict[str, str | None] = {}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -319,6 +322,112 @@ def failures_at_once_of_two_models() -> None:
     fail(view("native"), other)
 
 
+@contextmanager
+def chain(library: str) -> Iterator[Any]:
+    """A chain of a framework whose spans are never current: gives what begins a span of a request in it."""
+    around = trace.get_tracer(library).start_span("chain")
+    inner = trace.get_tracer(library).start_span("chain in it", trace.set_span_in_context(around))
+
+    def begin() -> trace.Span:
+        return trace.get_tracer(library).start_span("a span", trace.set_span_in_context(inner), attributes=chat(None, None))
+
+    yield begin
+    inner.end()
+    around.end()
+
+
+def a_failure_in_a_chain() -> None:
+    with chain("langchain") as begin:
+        outer = begin()
+        fail(view("client"), outer)
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """What work gives in another thread, in the context here: where frameworks call what is not asynchronous."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(copy_context().run, work).result()
+
+
+def failures_at_once_in_a_chain() -> None:
+    """With a client's spans begun in another thread than the framework's."""
+    with chain("langchain") as begin:
+        for _ in range(2):
+            outer, inner = [begin(), begin()], [elsewhere(lambda: view("client")) for _ in range(2)]
+            fail(*inner, *outer)
+
+
+def two_frameworks_around_a_failure() -> None:
+    """Of which one makes its spans current, and the other does not: both end one after the other."""
+    with chain("langchain") as begin, chain("other") as begin_other, span("other", {}):
+        outer, middle = begin(), begin_other()
+        fail(view("client"), outer, middle)
+
+
+def failures_of_two_libraries_in_places_of_their_own() -> None:
+    """One at the same time as another: nothing says that they are one request."""
+    first = elsewhere(lambda: view("client"))
+    with span("agents", {}):
+        second = view("langchain")
+    fail(first, second)
+
+
+def stop(span: trace.Span, error: BaseException) -> None:
+    span.record_exception(error)
+    fail(span)
+
+
+def a_stream_that_is_left() -> None:
+    """Which one library calls a failure and the other does not, and which has told no tokens."""
+    outer, inner = view("langchain"), view("client")
+    told({inner: chat(None, None)})
+    stop(outer, GeneratorExit())
+
+
+def a_stream_that_is_left_known_to_the_client() -> None:
+    outer, inner = view("langchain"), view("client")
+    stop(inner, GeneratorExit())
+    told({outer: chat()})
+
+
+def a_request_that_is_cancelled() -> None:
+    outer, inner = view("langchain"), view("client")
+    told({inner: chat(None, None)})
+    stop(outer, asyncio.CancelledError())
+
+
+def a_stream_that_is_cancelled_in_a_chain_and_closed_later() -> None:
+    with chain("langchain") as begin:
+        outer, inner = begin(), elsewhere(lambda: view("client"))
+        outer.set_attributes(chat(response_id=None))
+        stop(outer, asyncio.CancelledError())
+    told({inner: chat()})
+
+
+def a_failure_in_a_tool_that_a_failed_request_ran() -> None:
+    """The spans around it are current: what lies between them is known."""
+    for tool in (agentlog.tool("t"), span("agents", {"openinference.span.kind": "TOOL"}, late=True)):
+        with span("framework", {}):
+            around = trace.get_tracer("langchain").start_span("a", attributes=chat(None, None))
+            with trace.use_span(around, end_on_exit=False), tool:
+                fail(view("client"))
+            fail(around)
+
+
+def streams_at_once_of_which_one_is_left() -> None:
+    outer, inner = [view("langchain"), view("langchain")], [view("client"), view("client")]
+    told({inner[0]: chat(None, None), inner[1]: chat()})
+    stop(outer[0], GeneratorExit())
+    told({outer[1]: chat()})
+
+
+def alike_in_two_frameworks() -> None:
+    """Begun in other threads, in chains of two libraries: one operation, one after the other, the same tokens, no id."""
+    with chain("langchain") as begin, chain("other") as begin_other:
+        outer = elsewhere(begin)
+        inner = begin_other()
+        told({inner: chat(response_id=None), outer: chat(response_id=None)})
+
+
 def two_attempts_that_failed_side_by_side() -> None:
     outer = view("traceloop")
     fail(view("native"))
@@ -468,6 +577,14 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     two_at_once_by_their_ids: (2, 1000, 20),
     two_without_ids_one_after_the_other: (2, 1000, 20),
     one_that_failed_and_one_that_did_not: (2, 1000, 20),
+    **dict.fromkeys((a_failure_in_a_chain, two_frameworks_around_a_failure), (1, 0, 0)),
+    a_failure_in_a_tool_that_a_failed_request_ran: (4, 0, 0),
+    failures_at_once_in_a_chain: (4, 0, 0),
+    failures_of_two_libraries_in_places_of_their_own: (2, 0, 0),
+    **dict.fromkeys((a_stream_that_is_left, a_request_that_is_cancelled), (1, 0, 0)),
+    **dict.fromkeys((a_stream_that_is_left_known_to_the_client, alike_in_two_frameworks), ONE),
+    a_stream_that_is_cancelled_in_a_chain_and_closed_later: ONE,
+    streams_at_once_of_which_one_is_left: (2, 1000, 20),
     a_run_around_its_calls: (2, 1500, 40),
     two_requests_in_one: (2, 1500, 40),
     embeddings_for_an_answer: (2, 1009, 20),
@@ -589,6 +706,14 @@ def test_a_failure_is_one_error(tasks_root: Path) -> None:
             raise ValueError("no")
 
     assert (find_task(tasks_root, "t").final_result() or {})["metrics"]["errors"] == 1
+
+
+def test_a_stream_that_is_left_is_no_error(tasks_root: Path) -> None:
+    """Where another view of the request says that it went well."""
+    with agentlog.task("t", task_id="t"):
+        a_stream_that_is_left()
+
+    assert (find_task(tasks_root, "t").final_result() or {})["metrics"]["errors"] == 0
 
 
 @pytest.mark.parametrize("beside", [False, True])

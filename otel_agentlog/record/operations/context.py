@@ -126,6 +126,11 @@ def _task_id() -> int | None:
     return id(task) if task is not None else None
 
 
+def flow() -> tuple[int, int | None]:
+    """The thread here and the asyncio task in it: what runs in one, runs one after the other."""
+    return threading.get_ident(), _task_id()
+
+
 @dataclass(slots=True)
 class RunningTask(TaskRef):
     """A task that this process works on, with what only the recording side needs to know of it."""

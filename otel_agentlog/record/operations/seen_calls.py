@@ -51,6 +51,8 @@ class Call:
     cost_usd: float | None = None
     response_ids: frozenset[str] = frozenset()
     failed: bool = False
+    stopped: bool = False
+    """Whether it ended because its caller wanted no more of it, which not every library calls a failure."""
     error: tuple[str, str | None] | None = None
     """Id and category of the error that it failed with, once a span of another library had it."""
     lent_to: Seen | None = None
@@ -73,8 +75,13 @@ class Seen:
     """The next span of another library around it, whatever lies between."""
     place: Callable[[], Any] | None = None
     """Gives the operation of ours in which it began, unless that is gone."""
+    below: str | None = None
+    """The span id of the next span around it that is of another library, of ours or not recorded: libraries that do not make
+    their spans current nest them all the same."""
     end_ns: int | None = None
     is_ai_call: bool = False
+    flow: tuple[int, int | None] | None = None
+    """The thread, and the asyncio task in it, in which it began; ``None`` if it was told of later."""
     tool: str | None = None
     """The tool's name, if it is a tool run."""
     calls: list[Call] = field(default_factory=list)
@@ -142,13 +149,35 @@ class Seen:
         found = next(around, self.beside)
         return found.span_id if found is not None and found.end_ns is None else None
 
-    def may_see_what(self, other: Seen) -> bool:
-        """Whether another AI span may be of the same request: of another library, below the same parent, not of another model."""
-        return other.scope != self.scope and other.request[0] == self.request[0] and _one_model(self.request[2], other.request[2])
+    def may_see_what(self, other: Seen, within: bool = True, alike: bool = False) -> bool:
+        """Whether another AI span may be of the same request: of another library, in the same place, not of another model.
 
-    def lies_beside(self, other: Seen) -> bool:
+        Not every library makes its spans current. So they are in the same place, too, where one lies ``within`` the time of the
+        other and nothing but spans of their own libraries is between their parents; and where one operation of ours began both,
+        in one thread or asyncio task, or with tokens that are ``alike``, unless one is below the other all the same.
+        """
+        if other.scope == self.scope or not _one_model(self.request[2], other.request[2]):
+            return False
+        if other.request[0] == self.request[0] or (within and other.below == self.below):
+            return True
+        together = (alike and within) or (self.flow is not None and other.flow == self.flow)
+        return together and self.begun_with(other) and not self.is_below(other) and not other.is_below(self)
+
+    def is_below(self, other: Seen) -> bool:
+        """Whether another span is around it by their parents."""
+        above = self.above
+        while above is not None and above is not other:
+            above = above.above
+        return above is not None
+
+    def begun_with(self, other: Seen) -> bool:
+        """Whether both began in one operation of ours."""
+        place = None if self.place is None else self.place()
+        return place is not None and other.place is not None and other.place() is place
+
+    def lies_beside(self, other: Seen, within: bool, alike: bool) -> bool:
         """Whether it, or an AI span around it, may see what the other one does, or an AI span around that."""
-        return any(one.may_see_what(its) for one in self._views() for its in other._views())
+        return any(one.may_see_what(its, within, alike) for one in self._views() for its in other._views())
 
     def _views(self) -> Iterator[Seen]:
         yield self
@@ -284,17 +313,18 @@ class SeenCalls:
 
     def _beside(self, seen: Seen, report: Call) -> list[Call]:
         """The request that a view beside it has counted: not every request has an id, nor does every library tell it."""
-        found: list[tuple[bool, bool, Call]] = []
+        found: list[tuple[bool, bool, bool, Call]] = []
         for other in reversed(self._counted.copy()):
             call = other.call
-            if call is None or call.scopes & report.scopes or not seen.lies_beside(other):
+            if call is None or call.scopes & report.scopes or (alike := _figures_agree(call, report)) is None:
                 continue
-            alike = _figures_agree(call, report)
-            if alike is None or not (alike or seen.of_one_provider(other)):
+            if not seen.lies_beside(other, _one_within(call, report), alike) or not (alike or seen.of_one_provider(other)):
                 continue
             if call.start_ns < report.end_ns and report.start_ns < call.end_ns:
-                found.append((alike, seen.beside is other or other.beside is seen, call))
-        return [max(found, key=lambda each: each[:2])[2]] if found else []
+                found.append(
+                    (alike, seen.flow is not None and seen.flow == other.flow, seen.beside is other or other.beside is seen, call)
+                )
+        return [max(found, key=lambda each: each[:3])[3]] if found else []
 
     @staticmethod
     def count_tool(seen: Seen | None, name: str, scope: str, span_id: str) -> None:
@@ -329,9 +359,15 @@ def _is_same(known: Call, report: Call) -> bool:
     return all(not a or not b or a == b for a, b in pairs)
 
 
+def _one_within(known: Call, report: Call) -> bool:
+    """Whether one of two reports lies in time in the other, or began in one that was stopped: its stream may be closed later."""
+    outer, inner = (known, report) if known.start_ns <= report.start_ns else (report, known)
+    return inner.end_ns <= outer.end_ns or outer.stopped
+
+
 def _figures_agree(known: Call, report: Call) -> bool | None:
     """Whether two reports have the same tokens, as far as both know them; ``None`` if they contradict each other."""
-    if known.failed != report.failed:
+    if known.failed != report.failed and not (known.stopped or report.stopped):
         return None
     if known.response_ids and report.response_ids and known.response_ids.isdisjoint(report.response_ids):
         return None
