@@ -144,7 +144,7 @@ def is_running(root: Path, name: str, *, dry: bool = False) -> bool:
     if _NAME.fullmatch(name) is None:
         return False
     try:
-        directory = open_directory(os.fspath(root))
+        directory = open_directory(os.fspath(root), is_root=True)
         file = Descriptor(system.open(PREFIX + name, system.UPDATE, dir_fd=directory.fd))
     except OSError:
         raise_interrupt()

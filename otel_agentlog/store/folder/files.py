@@ -118,9 +118,10 @@ def _renew_after_fork() -> None:
 after_fork_in_child(_renew_after_fork)
 
 
-def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
-    """Open a directory that is no symlink and that we own."""
-    directory = Descriptor(system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd))
+def open_directory(path: str, parent: Descriptor | None = None, *, is_root: bool = False) -> Descriptor:
+    """Open a directory that is no symlink and that we own; the name of a root of tasks may be one, as its user chose."""
+    flags = system.READ_LINKED_FOLDER if is_root else system.READ_FOLDER
+    directory = Descriptor(system.open(path, flags, dir_fd=None if parent is None else parent.fd))
     if (found := directory.status.st_uid) != (user := system.user_id()):
         raise PermissionError(errno.EPERM, f"expected a folder of user {user}, found one of user {found}", path)
     return directory

@@ -66,14 +66,14 @@ def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mappi
 def open_root(root: Path) -> Descriptor:
     """Open the folder that holds the tasks, made with mode 0700 if it is not there."""
     try:
-        return open_directory(os.fspath(root))
+        return open_directory(os.fspath(root), is_root=True)
     except FileNotFoundError:
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.mkdir(root, 0o700)
         except FileExistsError:
             pass
-        return open_directory(os.fspath(root))
+        return open_directory(os.fspath(root), is_root=True)
 
 
 def _count(value: object) -> int:
@@ -108,7 +108,7 @@ def read_metadata(directory: Descriptor) -> dict[str, Any]:
 def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
     """``metadata.json`` of a task id; empty if there is no such task."""
     try:
-        parent = open_directory(os.fspath(root))
+        parent = open_directory(os.fspath(root), is_root=True)
     except OSError:
         raise_interrupt()
         return {}

@@ -184,7 +184,7 @@ class _Recovery:
             self._report.repairs.append(found)
 
     def _repair(self, task: TaskReader) -> Repair | None:
-        directory = open_directory(task.folder.name, open_directory(os.fspath(self._root)))
+        directory = open_directory(task.folder.name, open_directory(os.fspath(self._root), is_root=True))
         lock = lock_exclusively(directory)
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))

@@ -72,7 +72,7 @@ def prune(
     now_ns = time.time_ns() if now_ns is None else now_ns
     report = PruneReport(dry_run=dry_run)
     try:
-        folder = open_directory(os.fspath(root))
+        folder = open_directory(os.fspath(root), is_root=True)
     except FileNotFoundError:
         return report
     if dry_run:
