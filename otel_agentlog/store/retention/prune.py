@@ -5,12 +5,13 @@ which so never takes what compression would have kept. A dry run takes the same 
 predicts sizes by compressing into nothing.
 
 Processes take turns at a root: ``.upkeep.lock`` is locked during a run, and its modification time is when the last run came to
-its end. ``.upkeep.json`` holds the totals of all runs, ``dropped`` among them: the items that a quota deleted before they were
-delivered.
+its end; until one has, it is empty. Nothing is written before something was deleted: the disk may be full. ``.upkeep.json`` holds
+the totals of all runs, ``dropped`` among them: the items that a quota deleted before they were delivered.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -24,7 +25,7 @@ import orjson
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
-from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_directory, replace_file
+from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_existing_root, replace_file
 from otel_agentlog.store.folder.layout import FILE_MODE, encode_document, temp_name
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.retention import compress as compression
@@ -72,7 +73,7 @@ def prune(
     now_ns = time.time_ns() if now_ns is None else now_ns
     report = PruneReport(dry_run=dry_run)
     try:
-        folder = open_directory(os.fspath(root), is_root=True)
+        folder = open_existing_root(os.fspath(root))
     except FileNotFoundError:
         return report
     if dry_run:
@@ -216,8 +217,8 @@ class _Run:
 class PruneLock:
     """The lock of one root, held while this process prunes it; others wait until `end`."""
 
-    def __init__(self, root: Descriptor, lock: Descriptor) -> None:
-        self._root, self._lock = root, lock
+    def __init__(self, root: Descriptor, lock: Descriptor, *, has_file: bool) -> None:
+        self._root, self._lock, self._has_file = root, lock, has_file
 
     def complete(self, now_ns: int) -> None:
         """Note that a run came to its end. Raises `OSError`."""
@@ -225,6 +226,14 @@ class PruneLock:
             system.unlink(_PREPARED, dir_fd=self._root.fd)
         except OSError:
             raise_interrupt()  # there is none, as it should be: only who is killed leaves one
+        if not self._has_file:
+            return
+        try:
+            if os.fstat(self._lock.fd).st_size == 0:
+                # A hole, which takes no space, and says that the time is that of a run.
+                os.truncate(self._lock.fd, 1)
+        except OSError:
+            raise_interrupt()  # a file system without holes that is still full: then the next run is due at once
         system.utime(self._lock.fd, ns=(now_ns, now_ns))
 
     def add(self, now_ns: int, dropped: int = 0, **more: int) -> None:
@@ -248,22 +257,29 @@ def take_lock(root: Descriptor, *, wait_s: float = 0.0, due_at_ns: int | None = 
         LayoutError: the lock file is not ours to use, or the file system has no locks.
         OSError: it cannot be opened.
     """
-    flags = system.UPDATE | os.O_CREAT
-    lock = Descriptor(system.open(LOCK, flags, FILE_MODE, dir_fd=root.fd))
-    status = os.fstat(lock.fd)
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id() or status.st_nlink > 1:
-        raise LayoutError(f"{LOCK}: expected a file of user {system.user_id()} with one name")
+    lock, has_file = _open_lock(root)
     found = lock_exclusively(lock, wait_s)
     if found is Lock.UNSUPPORTED:
         raise LayoutError(f"{LOCK}: expected a file system with locks, without which one cannot tell who is at work")
-    if found is Lock.TAKEN or (due_at_ns is not None and not _is_due(lock, due_at_ns)):
+    if found is Lock.TAKEN or (has_file and due_at_ns is not None and not _is_due(lock, due_at_ns)):
         lock.close()
         return None
-    if os.fstat(lock.fd).st_size == 0:
-        # Until now its time was only when it was made; that of a run that is killed must not count either.
-        system.pwrite(lock.fd, b"\n", 0)
-        system.utime(lock.fd, ns=(0, 0))
-    return PruneLock(root, lock)
+    return PruneLock(root, lock, has_file=has_file)
+
+
+def _open_lock(root: Descriptor) -> tuple[Descriptor, bool]:
+    """What is locked, and whether that is the file: where not even an empty one can be made it is the root's folder."""
+    try:
+        lock = Descriptor(system.open(LOCK, system.UPDATE | os.O_CREAT, FILE_MODE, dir_fd=root.fd))
+    except OSError as error:
+        raise_interrupt()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return Descriptor(system.open(".", system.READ_FOLDER, dir_fd=root.fd)), False
+    status = lock.status
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != system.user_id() or status.st_nlink > 1:
+        raise LayoutError(f"{LOCK}: expected a file of user {system.user_id()} with one name")
+    return lock, True
 
 
 def _is_due(lock: Descriptor, now_ns: int) -> bool:
