@@ -42,6 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         0 if the task completed, 1 if it failed, 2 if it could not begin, 3 if it was cancelled, 130 if it was interrupted.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # it was closed by whoever started this
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
     try:
         options = _parser().parse_args(argv)
         job = _job(options)

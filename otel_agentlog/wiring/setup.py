@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_agentlog._interrupts import OwnThread, raise_interrupt, suppress_errors
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import tell
 from otel_agentlog.error_handling.categories import classify
 from otel_agentlog.errors import shown
 from otel_agentlog.export.providers import Telemetry
@@ -237,7 +237,7 @@ class Wired:
     def only_keep(self) -> None:
         """At the end of the process: each line has its receipt at once, and what cannot be kept is said at once, on stderr."""
         self.folders.ending = True
-        self.failures.say_at_once(lambda text: sys.stderr.write(f"{text}\n"))
+        self.failures.say_at_once(lambda text: tell(f"{text}\n"))
 
     def _start_redaction(self) -> None:
         """Log which rules are switched off, and compile the others so that the first record need not wait for that."""

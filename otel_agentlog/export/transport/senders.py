@@ -110,8 +110,9 @@ class ConsoleSender:
         """Print."""
         from otel_agentlog.export.transport.otlp import json_line
 
-        sys.stdout.write(json_line(self._signal, batch).decode())
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.write(json_line(self._signal, batch).decode())
+            sys.stdout.flush()
         return DELIVERED
 
     def shutdown(self) -> None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import tell
 from otel_agentlog.errors import AgentlogError
 from otel_agentlog.record.operations.ai_call import AiCall
 from otel_agentlog.record.operations.tool_run import ToolRun
@@ -48,7 +49,7 @@ def begin() -> None:
             refuse_connections()
     except Exception as error:  # noqa: BLE001 - the program runs, and its parent reports that no request came
         raise_interrupt()
-        sys.stderr.write(f"agentlog: the replay does not begin: {error}\n")
+        tell(f"agentlog: the replay does not begin: {error}\n")
 
 
 def client_of(url: str) -> Ask:
@@ -171,7 +172,7 @@ def _refuse(event: str, given: tuple[Any, ...]) -> None:
         return
     if host not in _refusing[-1]:
         _refusing[-1].add(host)
-        sys.stderr.write(f"agentlog replay: refused a connection to {safe(host)}\n")
+        tell(f"agentlog replay: refused a connection to {safe(host)}\n")
     raise ConnectionRefusedError(errno.ECONNREFUSED, f"agentlog replay refuses connections to other machines: {host}")
 
 

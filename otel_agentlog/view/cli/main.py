@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn, Protocol, cast
 
+from otel_agentlog._startup import open_closed_streams
 from otel_agentlog.errors import AgentlogError, ConfigurationError, FilterError
 from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.cli.context import CliContext, common_arguments
@@ -174,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     141: the other end of a pipe was closed. Single commands have others: `import` and `replay` 3, `compare` 3 and 4, `run` and
     `replay` those of their command.
     """
+    open_closed_streams()
     words = [given_text(word) for word in (sys.argv[1:] if argv is None else argv)]
     try:
         code = _run(words)

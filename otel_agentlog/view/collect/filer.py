@@ -21,6 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from otel_agentlog._startup import open_closed_streams
 from otel_agentlog.settings.fields import Settings, load, read_config_file
 from otel_agentlog.tools.collect.filing import BusySpoolError, Filer
 from otel_agentlog.vocabulary.terminal_text import safe
@@ -94,6 +95,7 @@ def settings_of(root: Path) -> Settings:
 
 
 def _main(arguments: Sequence[str]) -> int:
+    open_closed_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         # They are for the parent, which has everything filed then; systemd sends them to both.
         signal.signal(number, signal.SIG_IGN)

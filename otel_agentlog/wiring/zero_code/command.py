@@ -20,6 +20,7 @@ from urllib.parse import quote
 from opentelemetry.trace import SpanContext
 
 from otel_agentlog._interrupts import raise_interrupt
+from otel_agentlog._startup import tell
 from otel_agentlog.export.semconv.names import REPLAY_OF, REPLAY_TASK
 from otel_agentlog.record.operations.task import Task
 from otel_agentlog.settings.fields import inherited
@@ -109,7 +110,7 @@ def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
             process = subprocess.Popen(argv, env=env)  # noqa: S603 - what the user typed
         except OSError as error:
             raise_interrupt()
-            sys.stderr.write(f"agentlog: {argv[0]}: {error.strerror}\n")
+            tell(f"agentlog: {argv[0]}: {error.strerror}\n")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         to(process)
         code = process.wait()

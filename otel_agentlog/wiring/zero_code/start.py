@@ -12,6 +12,7 @@ from opentelemetry import context as otel_context
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
+from otel_agentlog._startup import tell
 from otel_agentlog.errors import AgentlogError, shown
 from otel_agentlog.record.carrier import read_carrier
 from otel_agentlog.record.operations.context import OF_PROCESS, OperationScope
@@ -33,7 +34,7 @@ def begin() -> bool:
     except Exception as error:  # noqa: BLE001 - a program that asked for nothing must run as without us
         raise_interrupt()
         why = str(error) if isinstance(error, AgentlogError) else shown(error)
-        sys.stderr.write(f"agentlog: nothing is recorded: {why[:500]}\n")
+        tell(f"agentlog: nothing is recorded: {why[:500]}\n")
         return False
     if given.get(RUN):
         go_on(given)
