@@ -91,6 +91,37 @@ def test_the_sixth_error_of_a_minute_is_too_much() -> None:
     assert _fired(watch, 2) == [("errors_per_minute", False)]
 
 
+@pytest.mark.parametrize(
+    ("rule", "limit", "given_", "count", "said"),
+    [
+        ("error_rate_percent", 12, {}, 14, "12.5 % of 16 executions failed in 5 min (limit 12 %)"),
+        ("error_rate_percent", 12.4, {}, 14, "12.5 % of 16 executions failed in 5 min (limit 12.4 %)"),
+        ("p95_duration_seconds", 30, {"duration_s": 30.04}, 20, "p95 of durations is 30.04 s in 5 min (limit 30 s)"),
+        ("memory_peak_mb", 1024, {"memory_mb": 1024.25, "source": "a"}, 1, "a took 1024.2 MB of memory (limit 1024 MB)"),
+        ("cost_per_hour_usd", 1, {"kind": "ai_call", "cost_usd": 1.001}, 1, "$1.001 per hour (limit $1)"),
+        ("errors_per_minute", 0.7, {"kind": "error", "outcome": None}, 1, "1 errors per minute (limit 0.7)"),
+        (
+            "task_cost_usd",
+            1000000,
+            {"kind": "ai_call", "task_id": "t", "cost_usd": 1000000.25},
+            1,
+            "has spent 1000000.25 US dollars of",
+        ),
+    ],
+)
+def test_a_value_beside_its_limit_has_the_digits_it_takes(
+    rule: str, limit: float, given_: dict[str, Any], count: int, said: str
+) -> None:
+    """A value that is too much never reads as one that is not."""
+    watch = Watch(rules_from({rule: limit}))
+    _run(watch, 0, count, **given_)
+    if rule == "error_rate_percent":
+        _run(watch, 0, 2, outcome="failed")
+
+    told = {figure.rule.name: figure.words for figure in watch.figures(START + SECOND)}
+    assert said in told[rule]
+
+
 def test_the_third_timeout_of_one_tool_counts_not_that_of_another() -> None:
     """Repeated timeouts are counted by source."""
     watch = Watch({**RULES, "error_rate_percent": changed(RULES["error_rate_percent"], False)})

@@ -238,30 +238,31 @@ class Watch:
     def _error_rate(self, rule: Rule, now_ns: int) -> RuleValue:
         count, failed = self._executions[rule.name].count(now_ns), self._failures.count(now_ns)
         value = 100.0 * failed / count if count else 0.0
-        words = f"{value:.0f} % of {count} executions failed in {_span(rule)} (limit {rule.threshold:g} %)"
+        words = f"{_beside(rule, value, 0)} % of {count} executions failed in {_span(rule)} (limit {rule.threshold:g} %)"
         return RuleValue(rule, value, words, executions=count, events=failed)
 
     def _p95(self, rule: Rule, now_ns: int) -> RuleValue:
         value, count = self._durations.percentile_95(now_ns), self._durations.count(now_ns)
-        words = f"p95 of durations is {value:.1f} s in {_span(rule)} (limit {rule.threshold:g} s)"
+        words = f"p95 of durations is {_beside(rule, value, 1)} s in {_span(rule)} (limit {rule.threshold:g} s)"
         return RuleValue(rule, value, words, executions=count, events=self._durations.above(rule.threshold, now_ns))
 
     def _drop(self, rule: Rule, now_ns: int) -> RuleValue:
         recent = self._executions[rule.name].count(now_ns)
         before = self._baseline.count(now_ns) - recent
         drop = max(0.0, 100.0 * (1.0 - recent * BASELINE_WINDOWS / before)) if before >= max(1, rule.at_least) else 0.0
-        words = f"{drop:.0f} % fewer executions in {_span(rule)} than before (limit {rule.threshold:g} %)"
+        words = f"{_beside(rule, drop, 0)} % fewer executions in {_span(rule)} than before (limit {rule.threshold:g} %)"
         return RuleValue(rule, drop, words, executions=before)
 
     def _errors(self, rule: Rule, now_ns: int) -> RuleValue:
         count = self._executions[rule.name].count(now_ns)
         value = count * 60.0 / rule.window_s if rule.window_s else 0.0
-        return RuleValue(rule, value, f"{value:.0f} errors per minute (limit {rule.threshold:g})", executions=count, events=count)
+        words = f"{_beside(rule, value, 0)} errors per minute (limit {rule.threshold:g})"
+        return RuleValue(rule, value, words, executions=count, events=count)
 
     def _cost(self, rule: Rule, now_ns: int) -> RuleValue:
         sums = self._executions[rule.name]
         value = sums.sum(now_ns) * 3600.0 / rule.window_s if rule.window_s else 0.0
-        words = f"${value:.2f} per hour (limit ${rule.threshold:g})"
+        words = f"${_beside(rule, value, 2)} per hour (limit ${rule.threshold:g})"
         return RuleValue(rule, value, words, executions=(count := sums.count(now_ns)), events=count)
 
     def _counted(self, rule: Rule, now_ns: int) -> RuleValue:
@@ -272,7 +273,7 @@ class Watch:
     def _peaks(self, rule: Rule, now_ns: int) -> Iterator[RuleValue]:
         for source, samples in self._memory.items():
             value = samples.maximum(now_ns)
-            words = f"{source or 'a run'} took {value:.0f} MB of memory (limit {rule.threshold:g} MB)"
+            words = f"{source or 'a run'} took {_beside(rule, value, 0)} MB of memory (limit {rule.threshold:g} MB)"
             yield RuleValue(rule, value, words, source, events=samples.above(rule.threshold, now_ns))
 
     def _repeated(self, rule: Rule, now_ns: int) -> Iterator[RuleValue]:
@@ -285,7 +286,7 @@ class Watch:
     def _budgets(self, name: str, rule: Rule) -> Iterator[RuleValue]:
         for task_id, spent in list(self._tasks.items()):
             value = float(getattr(spent, name.removeprefix("task_")))
-            words = f"the task has spent {value:g} {_UNIT[name]} of {rule.threshold:g}"
+            words = f"the task has spent {_beside(rule, value)} {_UNIT[name]} of {rule.threshold:g}"
             # There is nothing to stop any more.
             yield RuleValue(replace(rule, action="warn") if spent.has_ended else rule, value, words, None, task_id)
 
@@ -308,6 +309,17 @@ def _bounded(windows: dict[str | None, Any], source: str | None, new: Any) -> An
             del windows[next(iter(windows))]
         found = windows[source] = new()
     return found
+
+
+def _beside(rule: Rule, value: float, digits: int | None = None) -> str:
+    """A value with so many digits behind the point, or more, until it stands on that side of the threshold where it is."""
+    forms = ["g"] if digits is None else [f".{more}f" for more in range(digits, 17)]
+    shown = (format(value, form) for form in forms)
+    return next((each for each in shown if _side(float(each), rule.threshold) == _side(value, rule.threshold)), repr(value))
+
+
+def _side(value: float, limit: float) -> int:
+    return (value > limit) - (value < limit)
 
 
 def _span(rule: Rule) -> str:
