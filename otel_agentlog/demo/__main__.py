@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -231,7 +232,7 @@ def _outcome(run: dict[str, Any]) -> str:
 
 
 def _details(run: dict[str, Any]) -> str:
-    pids, links = run["processes"], run["look"]
+    pids, links, root = run["processes"], run["look"], shlex.quote(run["root"])
     deliveries = [_delivery(name, receipt) for name, receipt in run["receipts"].items()]
     if not links:
         deliveries.append("no collector is set, so nothing was sent: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318")
@@ -240,9 +241,9 @@ def _details(run: dict[str, Any]) -> str:
         "Processes": [f"gateway {pids['gateway']}, worker {pids['worker']}: one folder, one trace"],
         "Folder": [run["folder"], *(f"{each['folder']} ({each['name']}: {each['outcome']})" for each in run["sub_tasks"])],
         "Look again": [
-            f"agentlog show {run['task_id']} --root {run['root']}",
-            f"agentlog monitor --root {run['root']}",
-            f"agentlog serve --open --root {run['root']}",
+            f"agentlog show {run['task_id']} --root {root}",
+            f"agentlog monitor --root {root}",
+            f"agentlog serve --open --root {root}",
         ],
         "Trace": [run["trace_id"], links["jaeger"], links["grafana"]] if links else [],
         "Delivery": deliveries,

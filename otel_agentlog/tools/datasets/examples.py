@@ -18,6 +18,7 @@ from otel_agentlog.vocabulary.lines import SAME_CALL_AS, Line
 from otel_agentlog.vocabulary.states import Outcome
 
 OFF, TRUNCATED, INCOMPLETE, FAILED = "without content", "truncated", "incomplete", "failed"
+NO_CALL = "without an answer of a model"
 """Why something is no example: its content was not recorded; a part of it was left out; a tool's result is missing; it failed."""
 
 _CUT = (b"[truncated: ", b'"$truncated"', b'"$artifact"')
@@ -112,7 +113,7 @@ def _conversation(task: TaskReader) -> Example | NoExample:
         elif kind == "tool_result" and (call_id := results.get(f"span {line.get('span_id')}")):
             results[call_id] = details["result"] if "result" in details else mapping(line, "exception").get("message")
     if not any(message["role"] == "assistant" for _, _, message in said):
-        return NoExample(OFF)
+        return NoExample(OFF if any(line.get("type") == "ai_response" for line in task.events()) else NO_CALL)
     given = with_artifacts((task.input() or {}).get("input"), task)
     example.messages = [{"role": "user", "parts": [{"type": "text", "content": _as_text(given)}]}] if given is not None else []
     return _completed(example, [message for _, _, message in sorted(said, key=lambda each: each[:2])], results)

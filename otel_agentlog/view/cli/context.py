@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from otel_agentlog._startup import dataclass
+from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import Settings, home, load, read_config_file
 from otel_agentlog.store.app_log import log_directories
 from otel_agentlog.view.render.json_line import json_line
@@ -44,7 +45,18 @@ class CliContext:
 
     @cached_property
     def root(self) -> Path:
-        """The folder of the task folders: ``--root``, else where the SDK of a program started here would write."""
+        """The folder of the task folders: ``--root``, else where the SDK of a program started here would write.
+
+        Raises `ConfigurationError`: something else stands there.
+        """
+        root = self.wanted_root
+        if root.exists() and not root.is_dir():
+            raise ConfigurationError(f"{root} is not a folder: expected that of the task folders (--root, TASK_LOGS_DIR)")
+        return root
+
+    @property
+    def wanted_root(self) -> Path:
+        """The same, whatever stands there."""
         return self._settings.directory
 
     @property

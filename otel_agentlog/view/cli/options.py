@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from otel_agentlog.errors import AgentlogError, ConfigurationError
 from otel_agentlog.query import Filter, narrowed, score_bound
 from otel_agentlog.query.filters.language import state_pattern, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
 from otel_agentlog.view.cli.values import number_from, read_by, whole_number
 from otel_agentlog.view.render.screen import Progress
+from otel_agentlog.vocabulary.terminal_text import given_path
 
 _NAMES = (
     ("--agent", "AGENT", "agent"),
@@ -142,10 +146,37 @@ def minutes_ago(text: str) -> float:
     try:
         found = float(text)
     except ValueError:
-        return moment(text)
+        try:
+            return parse_moment(text)
+        except ValueError:
+            found = math.nan
     if not 0 <= found < 1e9:
         raise argparse.ArgumentTypeError(f"expected minutes, or a period such as 24h, found {text!r}")
     return time.time() - found * 60
+
+
+def output_file(name: str, option: str) -> Path:
+    """The file that is to be written. Raises `AgentlogError` where there can be none of that name."""
+    path = Path(given_path(name))
+    if not name or not path.name or name.endswith(os.sep) or path.is_dir():
+        what = ", which is a folder" if name and path.is_dir() else ""
+        raise AgentlogError(f"{option}: expected the name of a file, found {name!r}{what}")
+    _in_a_folder(path, name, option)
+    return path
+
+
+def output_folder(name: str, option: str) -> Path:
+    """The folder that is to be made. Raises `AgentlogError` where there can be none of that name."""
+    path = Path(given_path(name))
+    if not name or os.path.lexists(path):
+        raise ConfigurationError(option, name, "a folder that is not there yet")
+    _in_a_folder(path, name, option)
+    return path
+
+
+def _in_a_folder(path: Path, name: str, option: str) -> None:
+    if not path.parent.is_dir():
+        raise AgentlogError(f"{option}: expected a name in a folder that is there, found {name!r}: there is no {path.parent}")
 
 
 interval_s = number_from(0.1, 3600, "seconds between 0.1 and 3600")

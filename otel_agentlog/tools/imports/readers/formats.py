@@ -95,4 +95,8 @@ def _where(path: Path, head: list[Found], first: tuple[int, Any] | None) -> str:
     if not head:
         return f"{path}: nothing in it"
     wrong = head[0]
-    return f"{path}:{wrong.number}: no known format, found {'a plain value' if isinstance(wrong, Row) else 'no JSON'}"
+    return f"{path}:{wrong.number}: no known format, found {_kind(wrong.value) if isinstance(wrong, Row) else 'no JSON'}"
+
+
+def _kind(value: object) -> str:
+    return "an array with nothing to import in it" if isinstance(value, list) else "a plain value"

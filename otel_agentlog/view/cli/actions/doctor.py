@@ -9,6 +9,7 @@ import argparse
 import errno
 import os
 import secrets
+import shlex
 import shutil
 import sys
 import tempfile
@@ -54,6 +55,10 @@ EXTRAS = {
     "notify": "apprise",
     "yaml": "pyyaml",
     "dotenv": "python-dotenv",
+    "statsd": "datadog",
+    "parquet": "pyarrow",
+    "compare": "scipy",
+    "mcp": "mcp",
 }
 _OTEL = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 
@@ -85,7 +90,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, context: CliContext) -> int:
     """Make all checks; 1 if a finding is bad."""
     options_given = {key: value for key in ("endpoint", "protocol") if (value := getattr(options, key)) is not None}
-    settings = load({**options_given, "directory": context.root}, read_config_file())
+    settings = load({**options_given, "directory": context.wanted_root}, read_config_file())
     if options.jaeger and urlsplit(options.jaeger).scheme not in ("http", "https"):
         raise ConfigurationError("--jaeger", options.jaeger, "a URL like http://localhost:16686")
     screen = context.screen()
@@ -195,7 +200,9 @@ def _root(settings: Settings) -> Iterator[Finding]:
     root = settings.directory
     there = _nearest(root)
     if not root.is_dir():
-        if root.exists() or not os.access(there, os.W_OK | os.X_OK):
+        if root.exists():
+            yield Finding("folder", BAD, f"{root} is not a folder", "set TASK_LOGS_DIR to a folder")
+        elif not os.access(there, os.W_OK | os.X_OK):
             yield Finding("folder", BAD, f"{root} cannot be made in {there}", "set TASK_LOGS_DIR to a folder that can be written")
         else:
             yield Finding("folder", OK, f"{root} will be made when the first task is recorded")
@@ -205,7 +212,12 @@ def _root(settings: Settings) -> Iterator[Finding]:
         words = f"{root} belongs to uid {state.st_uid}, not to {user}"
         yield Finding("folder", WARN, words, "give each user a root of their own")
     elif system.HAS_OWNERS and state.st_mode & 0o022:
-        yield Finding("folder", WARN, f"{root} can be written by others (mode {state.st_mode & 0o777:o})", f"chmod 700 {root}")
+        yield Finding(
+            "folder",
+            WARN,
+            f"{root} can be written by others (mode {state.st_mode & 0o777:o})",
+            f"chmod 700 {shlex.quote(str(root))}",
+        )
     yield _writable(root)
 
 

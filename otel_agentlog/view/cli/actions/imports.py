@@ -17,7 +17,7 @@ from otel_agentlog.tools.imports.importer import Importer, ImportReport, WrongLi
 from otel_agentlog.tools.imports.readers.formats import FORMATS
 from otel_agentlog.tools.imports.staging import Moved
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.options import interval_s
+from otel_agentlog.view.cli.options import interval_s, output_file
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.vocabulary.terminal_text import given_path, safe
@@ -88,7 +88,7 @@ def _rejects(name: str | None) -> Iterator[Callable[[WrongLine], None]]:
     if name is None:
         yield lambda line: None
         return
-    descriptor = system.open(given_path(name), system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = system.open(output_file(name, "--rejects"), system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:
         yield lambda line: _write(file, line)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from otel_agentlog.query import folders, resolve
@@ -12,10 +11,10 @@ from otel_agentlog.tools.datasets.build import Choice, ExamplesFound, build, in_
 from otel_agentlog.tools.datasets.examples import OFF, TRUNCATED
 from otel_agentlog.tools.datasets.shapes import SHAPES
 from otel_agentlog.view.cli.context import CliContext, print_json
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, output_folder, reading_progress, whole
 from otel_agentlog.view.cli.values import number_from
 from otel_agentlog.view.render import formats
-from otel_agentlog.vocabulary.terminal_text import given_path, safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 _share = number_from(0, 1, "a number from 0 to 1")
 
@@ -44,15 +43,15 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     else:
         with reading_progress() as progress:
             chosen = folders(context.root, filter_of(options), limit=options.limit or None, progress=progress)
+    target = None if options.output is None else output_folder(options.output, "--output")
     tasks = in_order(chosen)
     choice = Choice(options.of, options.shape, options.to, options.test, options.seed, _query(options))
     found = survey(tasks, choice)
     print(_summary(found, choice), file=sys.stderr)
-    if options.output is None or not found.examples:
+    if target is None or not found.examples:
         if options.json:
             print_json({"tasks": found.tasks, "examples": found.examples, "left_out": dict(sorted(found.skipped.items()))})
-        return int(options.output is not None)
-    target = Path(given_path(options.output))
+        return int(not found.examples)
     manifest = build(tasks, choice, target)
     if options.json:
         print_json(manifest)

@@ -22,7 +22,7 @@ from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import records
 from otel_agentlog.view.cli.context import CliContext
-from otel_agentlog.view.cli.options import filter_arguments, filter_of, reading_progress, whole
+from otel_agentlog.view.cli.options import filter_arguments, filter_of, output_file, reading_progress, whole
 from otel_agentlog.view.render import formats
 from otel_agentlog.view.render.csv_cell import csv_cell
 from otel_agentlog.view.render.html_page import html_page
@@ -30,7 +30,7 @@ from otel_agentlog.view.render.json_line import json_line
 from otel_agentlog.view.render.screen import Progress
 from otel_agentlog.vocabulary.coerce import texts
 from otel_agentlog.vocabulary.records import LogRecordLine, UnsentItem
-from otel_agentlog.vocabulary.terminal_text import given_path, safe
+from otel_agentlog.vocabulary.terminal_text import safe
 
 FORMATS = ("otlp", "csv", "json", "html")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".html": "html", ".htm": "html"}
@@ -78,7 +78,8 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
             if not pages:
                 raise TaskNotFoundError(f"no task like that below {context.root}, so there is no page to write")
             raise ConfigurationError("--format html", f"{len(pages)} tasks", "one task, e.g. last")
-    with _destination(options.output) as out, Progress() as progress:
+    target = None if options.output in (None, "-") else output_file(options.output, "--output")
+    with _destination(target) as out, Progress() as progress:
         summary = _WRITERS[form](_Job(tasks, out, progress, options))
     where = f" to {safe(options.output)}" if options.output else ""
     print(f"exported {summary}{where}", file=sys.stderr)
@@ -93,12 +94,11 @@ def _signals(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _destination(name: str | None) -> Iterator[IO[bytes]]:
-    if name is None or name == "-":
+def _destination(path: Path | None) -> Iterator[IO[bytes]]:
+    if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    path = Path(given_path(name))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # As private as the task folder that it is a copy of.
     descriptor = system.open(part, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600)
