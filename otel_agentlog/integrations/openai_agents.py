@@ -24,6 +24,7 @@ from otel_agentlog._startup import dataclass
 from otel_agentlog.integrations.frameworks import begin_inside, end, items, quietly, text
 from otel_agentlog.integrations.frameworks import field as field_of
 from otel_agentlog.record.foreign_spans import no_tasks_for
+from otel_agentlog.record.operations.tool_run import ReportedRun
 
 MAX_OPEN = 10_000
 """Traces and spans that may be open at once; past it the oldest are ended, so that what never ends is no leak of memory."""
@@ -184,7 +185,7 @@ def _operation(kind: str, data: Any) -> agentlog.Operation:
     if kind in ("transcription", "speech"):
         return agentlog.ai_call(model, provider="openai", operation=kind)
     if kind == "function":
-        return agentlog.tool(name or "function", attributes=_of_mcp(data))
+        return ReportedRun(name or "function", attributes=_of_mcp(data))
     if kind == "agent":
         return agentlog.step(name or "agent", attributes={"gen_ai.agent.name": name or "agent"})
     if kind == "mcp_tools":

@@ -41,13 +41,13 @@ from otel_agentlog.record.operations.context import (
     seen_around,
 )
 from otel_agentlog.record.operations.outcome import LEVELS, classified, cut_traceback, failure_key
-from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Purpose, Seen, SeenCalls
+from otel_agentlog.record.operations.seen_calls import MAX_FAILURES, Added, Call, Purpose, Run, Seen, SeenCalls
 from otel_agentlog.record.operations.tool_run import ToolRun
 from otel_agentlog.record.providers.fields import as_amount, as_count
 from otel_agentlog.record.providers.usage import checked
 from otel_agentlog.record.recorder import Recorder, recorder
 from otel_agentlog.vocabulary import coerce
-from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
+from otel_agentlog.vocabulary.actions import AI_CALL, PLAIN, TOOL, Kind
 from otel_agentlog.vocabulary.coerce import mapping, text
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.lines import INSIDE_CALL, SAME_CALL_AS, Line, timestamp
@@ -56,9 +56,6 @@ from otel_agentlog.vocabulary.usage import Cost, Response, Usage
 
 if TYPE_CHECKING:
     from otel_agentlog.record.operations.task import ImplicitTask
-
-PLAIN = Kind("span", "span", "span", "integration", "span_started", "span")
-"""A span that is neither an AI call nor a tool run, or would double one of ours."""
 
 _OPERATION_NAMES = {
     **dict.fromkeys(("completion", "acompletion", "responses", "aresponses", "anthropic_messages"), "chat"),
@@ -285,7 +282,7 @@ def _only_prepares(name: str, attributes: Mapping[str, Any]) -> bool:
     return method.startswith("_") and not method.startswith("__") and _count(attributes, (*_INPUT, *_OUTPUT, *_TOTAL)) is None
 
 
-TOLD_LATE_NS = 100_000_000
+LATE_NS = 100_000_000
 """A start that is longer ago was not told by what began: a callback at the end, an import."""
 _NOTHING_READ = reading_of({})
 """That of a plain span, whose lines have none of it."""
@@ -372,7 +369,7 @@ class AdoptedSpan:
             if looks_like is AI_CALL:
                 self._count_call(reading, end)
             elif self._kind is TOOL:
-                self._count_tool(reading)
+                self._count_tool(reading, end)
             line = self._end_line(end, reading)
             self._deliver(line, end["end_ns"])
             if self.implicit is not None:
@@ -394,7 +391,7 @@ class AdoptedSpan:
         above, around = foreign_span(context), seen_around(context, self._start_ns)
         seen = Seen(self._start["span_id"], str(scope or "unnamed"), self._start_ns, around, above, weakref.ref(self._parent))
         is_nested = above is not None and above.scope == seen.scope
-        seen.flow = flow() if self._record.clock() - self._start_ns < TOLD_LATE_NS else None
+        seen.flow = flow() if self._record.clock() - self._start_ns < LATE_NS else None
         seen.below = above.below if above is not None and is_nested else self._start.get("parent_span_id")
         self._task.seen_calls().add(seen)
         return seen
@@ -464,15 +461,25 @@ class AdoptedSpan:
         else:
             self._task.ai_calls += 1
 
-    def _count_tool(self, reading: SpanReading) -> None:
-        self._seen.became_tool(self._tool_name(reading))
-        self._same_as = self._seen.same_tool()
+    def _count_tool(self, reading: SpanReading, end: Mapping[str, Any]) -> None:
+        seen, name = self._seen, self._tool_name(reading)
+        seen.became_tool(name)
+        arguments = self._arguments(end)
+        beside = self._task.seen_calls().run_beside(seen, arguments)
+        self._same_as = seen.same_tool() or (None if beside is None else beside.span_id)
         if self._same_as is not None:
             self._kind = PLAIN
         else:
             self._task.tool_runs += 1
-        seen = self._seen
-        SeenCalls.count_tool(seen.above, self._tool_name(reading), seen.scope, self._same_as or seen.span_id)
+            place, ids = weakref.ref(self._parent), (seen.span_id, {seen.scope})
+            run = Run(name, *ids, self._start_ns, end["end_ns"], place, seen.flow, arguments, seen.below)
+            self._task.seen_calls().add_run(run)
+        SeenCalls.count_tool(seen.above, name, seen.scope, self._same_as or seen.span_id)
+
+    def _arguments(self, end: Mapping[str, Any]) -> Any:
+        """The arguments of a tool run, as its line has them."""
+        given = self._content({**self._sent, **self._attributes_of(end["attributes"])}).get("arguments")
+        return mapping(self._record.clean({"details": {"arguments": given}}).line, "details").get("arguments")
 
     def _base(self, phase: str, time_ns: int, level: str, action: str) -> Line:
         line: Line = {

@@ -78,6 +78,8 @@ QUEUE_PICKUP = Kind(
     "queue pickup", "queue_pickup", "queue_pickup", Component.RUNNER.value, "queue_pickup_started", "queue_pickup"
 )
 SEGMENT = Kind("segment", "segment", "segment", Component.RUNNER.value, "segment_started", "segment")
+PLAIN = Kind("span", "span", "span", "integration", "span_started", "span")
+"""A span that is neither an AI call nor a tool run, or would double one."""
 
 HANDED_OVER = "task_handed_over"
 """Action of the ``state`` line from which on the task waits for a job: the span that it stands in ends as a segment."""

@@ -63,6 +63,26 @@ class Call:
 
 
 @dataclass(eq=False, slots=True)
+class Run:
+    """One run of a tool that counts, of ours or of another library."""
+
+    tool: str
+    span_id: str
+    scopes: set[str]
+    """Who reported it."""
+    start_ns: int
+    end_ns: int | None
+    """``None`` while it goes on."""
+    place: Any
+    """The operation of ours in which it began, as a weak reference."""
+    flow: tuple[int, int | None] | None
+    arguments: Any = None
+    """As its line has them."""
+    below: str | None = None
+    """As of `Seen`, of another library's."""
+
+
+@dataclass(eq=False, slots=True)
 class Seen:
     """What may see a request to a model: an `AiCall` of ours, or a span of another library, whatever it turns out to be."""
 
@@ -228,6 +248,8 @@ class SeenCalls:
         """AI spans that have begun and not ended, by span id."""
         self._counted: deque[Seen] = deque(maxlen=MAX_BESIDE)
         """The AI spans of other libraries that count, the latest ones, in the order in which they ended."""
+        self._runs: deque[Run] = deque(maxlen=MAX_BESIDE)
+        """The latest runs of tools that count."""
 
     def add(self, seen: Seen) -> None:
         """Remember a span of another library that begins."""
@@ -326,12 +348,55 @@ class SeenCalls:
                 )
         return [max(found, key=lambda each: each[:3])[3]] if found else []
 
+    def add_run(self, run: Run) -> None:
+        """Remember a run of a tool, for a view of it that does not lie around it by its parents."""
+        self._runs.append(run)
+
+    def run_beside(self, seen: Seen, arguments: Any) -> Run | None:
+        """The run of the same tool that a view of another library, which has ended, saw beside its own span; each sees one once.
+
+        It began in the same operation of ours. What runs in one thread or asyncio task runs one after the other: what lies in
+        time in the view there is its run; what began elsewhere is it with the same arguments.
+        """
+        found: list[tuple[bool, int, Run]] = []
+        for run in self._runs.copy():
+            if run.tool != seen.tool or seen.scope in run.scopes or not _in_time_of(run, seen):
+                continue
+            place = run.place()
+            if place is None or seen.place is None or seen.place() is not place:
+                continue
+            alike = _same_arguments(arguments, run.arguments)
+            if alike or (run.flow is not None and run.flow == seen.flow):
+                found.append((not alike, run.start_ns, run))
+        if not found:
+            return None
+        # That which began first: a view that ends later may have begun later, too.
+        run = min(found, key=lambda each: each[:2])[2]
+        run.scopes.add(seen.scope)
+        return run
+
     @staticmethod
     def count_tool(seen: Seen | None, name: str, scope: str, span_id: str) -> None:
         """Tell the spans of other libraries around a tool run that it counts; ``seen`` is the nearest."""
         while seen is not None:
             seen.tools[name] = scope, span_id
             seen = seen.above if seen.tool is None else None
+
+
+def _in_time_of(run: Run, seen: Seen) -> bool:
+    """Whether a run of ours lies in time in a view, and one of another library at the same time and in the same place."""
+    if seen.end_ns is None:
+        return False
+    if OWN in run.scopes:
+        return seen.start_ns <= run.start_ns and (run.end_ns or run.start_ns) <= seen.end_ns
+    return run.below == seen.below and run.start_ns < seen.end_ns and seen.start_ns < (run.end_ns or run.start_ns)
+
+
+def _same_arguments(given: Any, ours: Any) -> bool:
+    """Whether the arguments that a framework gave are those of a run, which may have more: defaults, a context."""
+    if type(given) is not dict or type(ours) is not dict:
+        return False
+    return all(key in ours and ours[key] == value for key, value in given.items())
 
 
 def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key: str, value: object) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import foreign_span
-from otel_agentlog.record.operations.seen_calls import OWN
+from otel_agentlog.record.operations.context import flow, foreign_span, operation_in
+from otel_agentlog.record.operations.seen_calls import OWN, Run
 from otel_agentlog.record.providers.fields import as_whole
 from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
-from otel_agentlog.vocabulary.actions import TOOL
+from otel_agentlog.vocabulary.actions import PLAIN, TOOL
+from otel_agentlog.vocabulary.coerce import mapping
 from otel_agentlog.vocabulary.envelope import Envelope
 from otel_agentlog.vocabulary.functions import arguments_of
+from otel_agentlog.vocabulary.lines import SAME_CALL_AS
 from otel_agentlog.vocabulary.states import Outcome
 
 
@@ -131,14 +134,57 @@ class ToolRun(Attempted):
 
     def _started(self, envelope: Envelope) -> None:
         self._tell_around()
+        if self.task is not None and self.task.seen is not None and (around := operation_in(self.outer)) is not None:
+            arguments = mapping(envelope.line, "details").get("arguments")
+            self._run = Run(self.name, self.span_id, {OWN}, self.start_ns, None, weakref.ref(around), flow(), arguments)
+            self.task.seen.add_run(self._run)
+
+    _run: Run | None = None
+    """It, as another library's view of it is compared with it."""
 
     def _tell_around(self) -> None:
-        """Tell the spans of other libraries around it that this run counts."""
-        if self.task is not None and self.task.seen is not None:
-            self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)
+        """Tell the spans of other libraries around it, and what a framework reports of it, that this run counts."""
+        if self.task is None or self.task.seen is None:
+            return
+        around = operation_in(self.outer)
+        if isinstance(around, ReportedRun) and around.is_of(self):
+            self.task.seen.count_tool(foreign_span(around.outer), self.name, OWN, self.span_id)
+        self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)
 
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.tool_runs += 1
             if self.task.seen is not None:
                 self._tell_around()
+                if self._run is not None:
+                    self._run.end_ns = self._recorder.clock()
+
+
+class ReportedRun(ToolRun):
+    """A run that a framework reports of a function that may be one of ours, too: then that one counts, and this is a view."""
+
+    _counts: str | None = None
+    """The span id of the run that counts instead."""
+
+    def is_of(self, run: ToolRun) -> bool:
+        """Whether it is a view of this run, which began directly in it: the first of its name."""
+        if self._counts is None and run.name == self.name:
+            self._counts = run.span_id
+        return self._counts == run.span_id
+
+    def _start_fields(self) -> dict[str, Any]:
+        if self.task is not None:
+            self.task.seen_calls()  # by which the run inside tells of itself
+        return super()._start_fields()
+
+    def _ending(self) -> None:
+        super()._ending()
+        if self._counts is not None:
+            vars(self).update(kind=PLAIN, _meter=None)
+
+    def _end_fields(self, outcome: Outcome) -> dict[str, Any]:
+        return super()._end_fields(outcome) if self._counts is None else {"details": {SAME_CALL_AS: self._counts}}
+
+    def _finished(self, outcome: Outcome) -> None:
+        if self._counts is None:
+            super()._finished(outcome)

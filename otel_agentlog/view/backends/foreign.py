@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from otel_agentlog.export.semconv import names
-from otel_agentlog.record.foreign_spans import PLAIN, SpanReading, billed_cost, looks_like, reading_of, session_named, tool_of
+from otel_agentlog.record.foreign_spans import SpanReading, billed_cost, looks_like, reading_of, session_named, tool_of
 from otel_agentlog.record.providers.span_content import call_content, tool_content
-from otel_agentlog.vocabulary.actions import AI_CALL, TOOL, Kind
+from otel_agentlog.vocabulary.actions import AI_CALL, PLAIN, TOOL, Kind
 
 Attributes = Mapping[str, str]
 

@@ -16,9 +16,8 @@ import orjson
 
 from otel_agentlog._startup import dataclass
 from otel_agentlog.export.semconv import fields, names
-from otel_agentlog.record.foreign_spans import PLAIN
 from otel_agentlog.view.backends import foreign
-from otel_agentlog.vocabulary.actions import AI_CALL, END_TYPE, HANDED_OVER, SEGMENT, Kind, end_action, start_action
+from otel_agentlog.vocabulary.actions import AI_CALL, END_TYPE, HANDED_OVER, PLAIN, SEGMENT, Kind, end_action, start_action
 from otel_agentlog.vocabulary.coerce import as_integer, as_number, as_text, as_texts
 from otel_agentlog.vocabulary.lines import CONTENT_TYPES, FORMAT_VERSION, INSIDE_CALL, SAME_CALL_AS, Line, timestamp
 from otel_agentlog.vocabulary.scores import SCORE_ADDED
