@@ -181,9 +181,9 @@ def _operation(kind: str, data: Any) -> agentlog.Operation:
     if kind in ("response", "generation"):
         config = field_of(data, "model_config")
         litellm = isinstance(config, dict) and config.get("model_impl") == "litellm"
-        return agentlog.ai_call(model, provider="litellm" if litellm else "openai")
+        return _reported(agentlog.ai_call(model, provider="litellm" if litellm else "openai"))
     if kind in ("transcription", "speech"):
-        return agentlog.ai_call(model, provider="openai", operation=kind)
+        return _reported(agentlog.ai_call(model, provider="openai", operation=kind))
     if kind == "function":
         return ReportedRun(name or "function", attributes=_of_mcp(data))
     if kind == "agent":
@@ -193,6 +193,11 @@ def _operation(kind: str, data: Any) -> agentlog.Operation:
     if kind == "guardrail":
         return agentlog.step(f"guardrail {name or ''}".strip())
     return agentlog.step(name or kind)
+
+
+def _reported(call: agentlog.AiCall) -> agentlog.AiCall:
+    call.is_reported = True
+    return call
 
 
 def _of_mcp(data: Any) -> dict[str, Any] | None:

@@ -156,6 +156,44 @@ def test_a_tool_of_ours_that_a_framework_reports(situation: Situation, tasks_roo
     assert [str(problem) for problem in validate(task.folder).problems] == []
 
 
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 20}
+
+
+def answered(agents: AgentlogTracingProcessor, *own: tuple[int, int] | None, usage: Any = USAGE) -> None:
+    """A request as the framework tells it, with calls of the user's own in it: their tokens, ``None`` for one that failed."""
+    with reported(agents, "generation", model="gpt-4o", usage=usage, output=[{"role": "assistant", "content": "x"}]):
+        for tokens in own:
+            with suppress(ValueError), agentlog.ai_call("gpt-4o", provider="openai") as call:
+                if tokens is None:
+                    raise ValueError("no")
+                call.usage(input_tokens=tokens[0], output_tokens=tokens[1])
+
+
+CALLS: dict[str, tuple[Situation, tuple[int, int, int]]] = {
+    "none of ours": (lambda agents: answered(agents), (1, 1000, 20)),
+    "one of ours": (lambda agents: answered(agents, (1000, 20)), (1, 1000, 20)),
+    "that knows more": (lambda agents: answered(agents, (1000, 20), usage=None), (1, 1000, 20)),
+    "tried again": (lambda agents: answered(agents, None, (1000, 20)), (2, 1000, 20)),
+    "another request": (lambda agents: answered(agents, (30, 1)), (2, 1030, 21)),
+    "one after the other": (lambda agents: [answered(agents, (1000, 20)) for _ in range(2)] and None, (2, 2000, 40)),
+}
+"""Calls, and tokens."""
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_of_ours_that_a_framework_reports(name: str, tasks_root: Path) -> None:
+    """In a model class of the user's own: its spans have no id of the answer."""
+    situation, wanted = CALLS[name]
+    with agentlog.task("t", task_id="t"):
+        situation(AgentlogTracingProcessor())
+
+    task = find_task(tasks_root, "t")
+    metrics, total = (task.final_result() or {})["metrics"], tree(task).roots[0].total
+    assert tuple(metrics[key] for key in ("ai_calls", "input_tokens", "output_tokens")) == wanted
+    assert (total.ai_calls, total.tokens["input_tokens"]) == wanted[:2]
+    assert [str(problem) for problem in validate(task.folder).problems] == []
+
+
 # -- by spans that are not made current, as those of OpenInference for LangChain ------------------------------------------------
 
 

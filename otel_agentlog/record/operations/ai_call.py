@@ -60,6 +60,8 @@ class AiCall(Attempted):
     """The request that this turned out to be, where another view of it counts."""
     _watches = False
     """Whether a stream was wrapped: what a decorated generator then yields was seen already."""
+    is_reported = False
+    """Whether a framework's processor reports it, in which a call of the user's own may lie."""
     _late = False
     """Whether its block was left before its streams were read."""
     _chunks = 0
@@ -605,6 +607,7 @@ class AiCall(Attempted):
             frozenset([response_id] if response_id else ()),
             failed=is_error(outcome),
             is_run=bool(self._billed) and self._billed[-1][0].is_total,
+            is_reported=self.is_reported,
             purpose=self.seen.purpose,
         )
         before = self._further_of.seen.call if self._further_of is not None and self._further_of.seen is not None else None

@@ -59,6 +59,8 @@ class Call:
     """The `AiCall` of ours in which it lies, and which counts it as its own."""
     is_run: bool = False
     """Whether it is what an agent's whole run says of all its requests."""
+    is_reported: bool = False
+    """Whether it is what a framework's processor says of a request, in which the user's own call may lie."""
     purpose: Purpose = (False, None)
 
 
@@ -305,7 +307,8 @@ class SeenCalls:
         if seen.scope == OWN:
             # What the user says of an own call holds; only the same answer is the same request, or the run of all inside.
             own = [call for call in seen.calls if call.lent_to is None]
-            inside = own if report.is_run else [call for call in own if call.response_ids & report.response_ids]
+            is_view = report.is_run or (report.is_reported and len(own) == len(seen.calls) and _sums_up(own, report))
+            inside = own if is_view else [call for call in own if call.response_ids & report.response_ids]
         else:
             inside = [call for call in seen.calls if not is_another(call.purpose, report.purpose)]
         if inside:
@@ -440,6 +443,18 @@ def _figures_agree(known: Call, report: Call) -> bool | None:
     pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
     compared = [one == other for one, other in pairs if one and other]
     return bool(compared) if all(compared) else None
+
+
+def _sums_up(inside: list[Call], report: Call) -> bool:
+    """Whether a report says of its tokens what the calls inside it say together, as far as all know them."""
+    if any(is_another(call.purpose, report.purpose) for call in inside):
+        return False
+    for name in ("input_tokens", "output_tokens"):
+        counts = [getattr(call.response.usage, name) for call in inside if not call.failed]
+        whole = getattr(report.response.usage, name)
+        if whole and all(counts) and sum(counts) != whole:
+            return False
+    return True
 
 
 def _merge(others: list[Call], report: Call) -> Added:
