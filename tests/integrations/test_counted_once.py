@@ -322,3 +322,17 @@ def test_a_tool_of_ours_that_is_seen_beside(situation: Callable[[], None], tasks
     runs = (task.final_result() or {})["metrics"]["tool_runs"]
     assert (runs, tree(task).roots[0].total.tool_runs) == (BESIDE[situation], BESIDE[situation])
     assert [str(problem) for problem in validate(task.folder).problems] == []
+
+
+def test_runs_that_are_remembered_are_small(tasks_root: Path) -> None:
+    """A task that writes a hundred large files does not keep them."""
+    with agentlog.task("large") as task:
+        with agentlog.ai_call("m", provider="p"):
+            pass
+        for number in range(150):
+            with agentlog.tool("Write", arguments={"path": f"{number}.txt", "text": "x" * 200_000, "lines": ["y" * 1000] * 100}):
+                pass
+        remembered = task.task.seen._runs if task.task is not None and task.task.seen is not None else ()
+
+        assert 0 < len(remembered) <= 100
+        assert all(len(repr(run.arguments)) < 500 for run in remembered)

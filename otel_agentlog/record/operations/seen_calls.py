@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import field, replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import first_of
@@ -79,7 +80,7 @@ class Run:
     """The operation of ours in which it began, as a weak reference."""
     flow: tuple[int, int | None] | None
     arguments: Any = None
-    """As its line has them."""
+    """As its line has them; as `_brief` has them once it is remembered."""
     below: str | None = None
     """As of `Seen`, of another library's."""
 
@@ -353,6 +354,7 @@ class SeenCalls:
 
     def add_run(self, run: Run) -> None:
         """Remember a run of a tool, for a view of it that does not lie around it by its parents."""
+        run.arguments = _brief(run.arguments)
         self._runs.append(run)
 
     def run_beside(self, seen: Seen, arguments: Any) -> Run | None:
@@ -362,6 +364,7 @@ class SeenCalls:
         time in the view there is its run; what began elsewhere is it with the same arguments.
         """
         found: list[tuple[bool, int, Run]] = []
+        arguments = _brief(arguments)
         for run in self._runs.copy():
             if run.tool != seen.tool or seen.scope in run.scopes or not _in_time_of(run, seen):
                 continue
@@ -393,6 +396,23 @@ def _in_time_of(run: Run, seen: Seen) -> bool:
     if OWN in run.scopes:
         return seen.start_ns <= run.start_ns and (run.end_ns or run.start_ns) <= seen.end_ns
     return run.below == seen.below and run.start_ns < seen.end_ns and seen.start_ns < (run.end_ns or run.start_ns)
+
+
+_SHORT = 200
+
+
+def _brief(arguments: Any) -> Any:
+    """What arguments are told apart by, of a bounded size, as many runs are remembered: of what is long or nested, its length."""
+    if type(arguments) is not dict:
+        return None
+    return {
+        key: value if not hasattr(value, "__len__") else value if type(value) is str and len(value) <= _SHORT else _summary(value)
+        for key, value in islice(arguments.items(), _SHORT)
+    }
+
+
+def _summary(value: Any) -> tuple[object, ...]:
+    return (type(value), len(value), hash(value) if type(value) is str else None)
 
 
 def _same_arguments(given: Any, ours: Any) -> bool:
