@@ -104,10 +104,12 @@ def test_the_doctor_knows_every_extra() -> None:
 
 
 def test_small_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing to write is told by the exit code; a wrong period as what it is; an array is no plain value."""
+    """Nothing to write is told by the exit code, where something was to be written; a wrong period as what it is; an array is no plain value."""
     root = tmp_path / "tasks"
     root.mkdir()
-    assert main(["dataset", "--root", str(root)]) == 1
+    assert main(["dataset", "--root", str(root)]) == 0
+    assert main(["dataset", "--root", str(root), "-o", str(tmp_path / "data")]) == 1
+    assert not (tmp_path / "data").exists()
     with pytest.raises(SystemExit):
         main(["metrics", "--period", "abc"])
     assert "expected minutes, or a period such as 24h, found 'abc'" in capsys.readouterr().err
@@ -115,7 +117,7 @@ def test_small_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with agentlog.task("no model", input="with content"):
         pass
     agentlog.shutdown()
-    assert main(["dataset", "--of", "tasks", "--root", str(root)]) == 1
+    assert main(["dataset", "--of", "tasks", "--root", str(root)]) == 0
     assert "left out: 1 without an answer of a model" in capsys.readouterr().err
     (tmp_path / "array.json").write_text("[]")
     assert main(["import", str(tmp_path / "array.json"), "--root", str(root)]) == 1

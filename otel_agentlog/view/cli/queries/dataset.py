@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, context: CliContext) -> int:
     if target is None or not found.examples:
         if options.json:
             print_json({"tasks": found.tasks, "examples": found.examples, "left_out": dict(sorted(found.skipped.items()))})
-        return int(not found.examples)
+        return int(target is not None)
     manifest = build(tasks, choice, target)
     if options.json:
         print_json(manifest)
