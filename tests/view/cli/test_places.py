@@ -104,7 +104,7 @@ def test_the_doctor_knows_every_extra() -> None:
 
 
 def test_small_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing to write is told by the exit code, where something was to be written; a wrong period as what it is; an array is no plain value."""
+    """An exit code, a period and an array are told as what they are."""
     root = tmp_path / "tasks"
     root.mkdir()
     assert main(["dataset", "--root", str(root)]) == 0
