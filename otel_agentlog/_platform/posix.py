@@ -68,7 +68,7 @@ def sync_file_system(path: str) -> None:
     if syncfs is None:
         os.sync()
         return
-    fd = os.open(path, READ_LINKED_FOLDER)
+    fd = os.open(path, READ)
     try:
         if syncfs(fd) != 0:
             error = ctypes.get_errno()

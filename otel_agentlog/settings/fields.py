@@ -117,8 +117,8 @@ class Settings:
     """``service.name`` of everything sent; default: that of ``OTEL_RESOURCE_ATTRIBUTES``, else the name of the running script."""
     enabled: bool = _setting(True, "TASK_LOGS_ENABLED", read=values.flag)
     """Whether anything is recorded; if not, no folder is made, nothing is sent, and a recording call costs next to nothing."""
-    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", "METACLAUDE_LOG_DIR", read=values.path)
-    """The folder that holds the task folders."""
+    directory: Path = _setting(_default_directory, "TASK_LOGS_DIR", "METACLAUDE_LOG_DIR", read=values.root_path)
+    """The folder that holds the task folders. Where it is a symbolic link: what that leads to when it is read."""
     retention_days: float | None = _setting(None, "TASK_LOGS_RETENTION_DAYS", read=values.duration(0.01, _DAY_S))
     """Days after its end at which a task is deleted; default: never."""
     execution_retention_days: float | None = _setting(

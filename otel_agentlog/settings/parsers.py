@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.errors import ConfigurationError
@@ -84,6 +85,20 @@ def path(name: str, value: Any) -> Path:
     except OSError:
         raise_interrupt()
         raise ConfigurationError(name, value, "an absolute path, as the working directory is gone") from None
+
+
+def root_path(name: str, value: Any) -> Path:
+    """The absolute path of a folder, of which its own name may be a link: then where that leads to now.
+
+    Who uses the path follows no link, as others may put one in a folder's place. One that another user made is not followed here.
+    """
+    found = path(name, value)
+    try:
+        is_ours = os.path.islink(found) and (not system.HAS_OWNERS or os.lstat(found).st_uid in (0, system.user_id()))
+        return Path(os.path.realpath(found)) if is_ours else found
+    except OSError:
+        raise_interrupt()
+        return found  # gone in between
 
 
 def file_path(name: str, value: Any) -> Path:

@@ -22,7 +22,7 @@ from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog._startup import lazy_pattern
 from otel_agentlog.store.delivery.item_set import ItemSet, Json
 from otel_agentlog.store.delivery.ledger import note
-from otel_agentlog.store.folder.files import Descriptor, open_existing_root
+from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import FILE_MODE
 from otel_agentlog.store.folder.lines import parse_object
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
@@ -144,7 +144,7 @@ def is_running(root: Path, name: str, *, dry: bool = False) -> bool:
     if _NAME.fullmatch(name) is None:
         return False
     try:
-        directory = open_existing_root(os.fspath(root))
+        directory = open_directory(os.fspath(root))
         file = Descriptor(system.open(PREFIX + name, system.UPDATE, dir_fd=directory.fd))
     except OSError:
         raise_interrupt()

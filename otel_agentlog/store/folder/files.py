@@ -118,24 +118,12 @@ def _renew_after_fork() -> None:
 after_fork_in_child(_renew_after_fork)
 
 
-def open_directory(path: str, parent: Descriptor | None = None, flags: int = system.READ_FOLDER) -> Descriptor:
+def open_directory(path: str, parent: Descriptor | None = None) -> Descriptor:
     """Open a directory that is no symlink and that we own."""
-    directory = Descriptor(system.open(path, flags, dir_fd=None if parent is None else parent.fd))
+    directory = Descriptor(system.open(path, system.READ_FOLDER, dir_fd=None if parent is None else parent.fd))
     if (found := directory.status.st_uid) != (user := system.user_id()):
         raise PermissionError(errno.EPERM, f"expected a folder of user {user}, found one of user {found}", path)
     return directory
-
-
-def open_existing_root(path: str) -> Descriptor:
-    """Open the directory around tasks, which we own; its name may be a symlink, if this user or the administrator made that."""
-    try:
-        return open_directory(path)
-    except OSError as error:
-        raise_interrupt()
-        by_us = not system.HAS_OWNERS or os.lstat(path).st_uid in (0, system.user_id())
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP) or not by_us:
-            raise
-    return open_directory(path, flags=system.READ_LINKED_FOLDER)
 
 
 def is_named(directory: Descriptor, path: str, parent: Descriptor | None = None) -> bool:

@@ -48,8 +48,6 @@ class Root:
 
     def __init__(self, path: Path) -> None:
         self.path, self.text = path, os.fspath(path)
-        self._is_link = os.path.islink(path)
-        """Whether its name was a link when recording began; one that takes its place later is not followed."""
         self.masked = True
         """Whether the umask may take rights from the owner, as far as the last folder that was made shows it."""
         self._open: Descriptor | None = None
@@ -58,7 +56,7 @@ class Root:
         """Make the folder of a task and open it; ``None`` if something of that name is there. Raises `OSError`."""
         root, made = self._open, False
         if root is None:
-            root = self._open = open_root(self.path, may_be_link=self._is_link)
+            root = self._open = open_root(self.path)
             if not make_directory(name, root):
                 return None
             return self._opened(Descriptor(system.open(name, system.READ_FOLDER, dir_fd=root.fd)))
@@ -82,7 +80,7 @@ class Root:
 
     def find(self, name: str) -> Descriptor:
         """Open the folder of a task that is there. Raises `OSError`."""
-        self._open = open_root(self.path, may_be_link=self._is_link)
+        self._open = open_root(self.path)
         return open_directory(name, self._open)
 
 

@@ -14,7 +14,7 @@ import orjson
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.store.folder.files import Descriptor, open_directory, open_existing_root
+from otel_agentlog.store.folder.files import Descriptor, open_directory
 from otel_agentlog.store.folder.layout import METADATA, folder_names
 from otel_agentlog.store.folder.reader import find_task
 from otel_agentlog.vocabulary.lines import FORMAT_VERSION, timestamp
@@ -63,18 +63,17 @@ def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mappi
     return document
 
 
-def open_root(root: Path, *, may_be_link: bool = True) -> Descriptor:
+def open_root(root: Path) -> Descriptor:
     """Open the folder that holds the tasks, made with mode 0700 if it is not there."""
-    opening = open_existing_root if may_be_link else open_directory
     try:
-        return opening(os.fspath(root))
+        return open_directory(os.fspath(root))
     except FileNotFoundError:
         root.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.mkdir(root, 0o700)
         except FileExistsError:
             pass
-        return opening(os.fspath(root))
+        return open_directory(os.fspath(root))
 
 
 def _count(value: object) -> int:
@@ -109,7 +108,7 @@ def read_metadata(directory: Descriptor) -> dict[str, Any]:
 def find_metadata(root: Path, task_id: str) -> dict[str, Any]:
     """``metadata.json`` of a task id; empty if there is no such task."""
     try:
-        parent = open_existing_root(os.fspath(root))
+        parent = open_directory(os.fspath(root))
     except OSError:
         raise_interrupt()
         return {}

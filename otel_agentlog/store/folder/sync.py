@@ -252,7 +252,7 @@ class Syncer:
             if held is not None and held.is_ours:
                 sync(held.fd)
             else:
-                sync_path(path, name)
+                sync_path(path, is_folder=name in (FOLDER, ROOT))
         except FileNotFoundError:
             pass  # deleted or archived meanwhile
         except OSError as error:
@@ -279,11 +279,11 @@ class Syncer:
             self.failed("documents", error)
 
 
-def sync_path(path: str, name: str) -> None:
-    """Wait until the disk has a file, `FOLDER` or `ROOT`. Raises `OSError`; where syncing is unknown nothing is waited for."""
-    fd = system.open(path, {FOLDER: system.READ_FOLDER, ROOT: system.READ_LINKED_FOLDER}.get(name, system.SYNC))
+def sync_path(path: str, *, is_folder: bool) -> None:
+    """Wait until the disk has a file or folder. Raises `OSError`; where syncing is unknown nothing is waited for."""
+    fd = system.open(path, system.READ_FOLDER if is_folder else system.SYNC)
     try:
-        sync(fd, is_folder=name in (FOLDER, ROOT))
+        sync(fd, is_folder=is_folder)
     finally:
         system.close(fd)
 

@@ -493,8 +493,8 @@ class TaskFolder:
     def _sync_folders(self) -> None:
         """A file that is on the disk is of no use if its name is not."""
         try:
-            sync_path(self.path_of(FOLDER), FOLDER)
-            sync_path(self.path_of(ROOT), ROOT)
+            sync_path(self.path_of(FOLDER), is_folder=True)
+            sync_path(self.path_of(ROOT), is_folder=True)
         except OSError as error:
             raise_interrupt()
             self._syncer.failed("sync", error)

@@ -18,7 +18,7 @@ import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
 from otel_agentlog.store.folder.documents import final_result
-from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, open_existing_root, replace_file
+from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import (
     AGENT_OUTPUT,
     ARTIFACTS,
@@ -184,7 +184,7 @@ class _Recovery:
             self._report.repairs.append(found)
 
     def _repair(self, task: TaskReader) -> Repair | None:
-        directory = open_directory(task.folder.name, open_existing_root(os.fspath(self._root)))
+        directory = open_directory(task.folder.name, open_directory(os.fspath(self._root)))
         lock = lock_exclusively(directory)
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))

@@ -25,7 +25,7 @@ import orjson
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.errors import LayoutError
-from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_existing_root, replace_file
+from otel_agentlog.store.folder.files import Descriptor, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import FILE_MODE, encode_document, temp_name
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively
 from otel_agentlog.store.retention import compress as compression
@@ -73,7 +73,7 @@ def prune(
     now_ns = time.time_ns() if now_ns is None else now_ns
     report = PruneReport(dry_run=dry_run)
     try:
-        folder = open_existing_root(os.fspath(root))
+        folder = open_directory(os.fspath(root))
     except FileNotFoundError:
         return report
     if dry_run:
