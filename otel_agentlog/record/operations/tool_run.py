@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from otel_agentlog.record.operations.attempts import Attempted
-from otel_agentlog.record.operations.context import flow, foreign_span, operation_in
+from otel_agentlog.record.operations.context import OPERATION, flow, foreign_span
 from otel_agentlog.record.operations.seen_calls import OWN, Run
 from otel_agentlog.record.providers.fields import as_whole
 from otel_agentlog.record.sanitize.keys import checked, optional_text, plain_text
@@ -133,8 +133,12 @@ class ToolRun(Attempted):
         return {"content": self._name, "details": details}
 
     def _started(self, envelope: Envelope) -> None:
-        self._tell_around()
-        if self.task is not None and self.task.seen is not None and (around := operation_in(self.outer)) is not None:
+        if self.task is None or self.task.seen is None:
+            return
+        around: Any = self.outer.get(OPERATION)
+        if type(around) is ReportedRun or self.task.seen.spans:
+            self._tell_around(around)
+        if self.task.seen.spans and around is not None:
             arguments = mapping(envelope.line, "details").get("arguments")
             self._run = Run(self.name, self.span_id, {OWN}, self.start_ns, None, weakref.ref(around), flow(), arguments)
             self.task.seen.add_run(self._run)
@@ -142,11 +146,10 @@ class ToolRun(Attempted):
     _run: Run | None = None
     """It, as another library's view of it is compared with it."""
 
-    def _tell_around(self) -> None:
+    def _tell_around(self, around: Any) -> None:
         """Tell the spans of other libraries around it, and what a framework reports of it, that this run counts."""
         if self.task is None or self.task.seen is None:
             return
-        around = operation_in(self.outer)
         if isinstance(around, ReportedRun) and around.is_of(self):
             self.task.seen.count_tool(foreign_span(around.outer), self.name, OWN, self.span_id)
         self.task.seen.count_tool(foreign_span(self.outer), self.name, OWN, self.span_id)
@@ -154,8 +157,8 @@ class ToolRun(Attempted):
     def _finished(self, outcome: Outcome) -> None:
         if self.task is not None:
             self.task.tool_runs += 1
-            if self.task.seen is not None:
-                self._tell_around()
+            if self.task.seen is not None and self.task.seen.spans:
+                self._tell_around(self.outer.get(OPERATION))
                 if self._run is not None:
                     self._run.end_ns = self._recorder.clock()
 
