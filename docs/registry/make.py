@@ -36,7 +36,6 @@ ATTRIBUTES: dict[str, tuple[str, str, object]] = {
     names.TASK_INPUT_TOKENS: ("int", "Input tokens of the task's AI calls, without those of sub-tasks.", 1200),
     names.TASK_OUTPUT_TOKENS: ("int", "Output tokens of the same.", 850),
     names.TASK_COST_USD: ("double", "Known cost of the same, in US dollars; absent where it is not known.", 0.0234),
-    names.TASK_UNPRICED: ("int", "AI calls in the same without a known price; absent where there are none.", 2),
     names.OWN_AGENT_NAME: ("string", "The agent whose task makes an AI call.", "reviewer"),
     names.OWN_AGENT_TYPE: ("string", "The type of a task's agent.", "planner"),
     names.OWN_AGENT_VERSION: ("string", "The version of a task's agent.", "2"),

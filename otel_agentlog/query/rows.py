@@ -40,10 +40,10 @@ class TaskRow:
     """The figures of ``04-final-result.json``; counted from the lines while there is none."""
     error: Mapping[str, Any] | None
     """The exception it ended with: ``type``, ``message``, ``error_id``."""
-    unpriced: bool = False
-    """Whether the price of something in it is not known; where the index was asked."""
     scores: Mapping[str, float | str] = field(default_factory=dict)
     """By name the mean of the scores that count, or a label where none has a value; where the index was asked."""
+    unpriced: bool = False
+    """Whether the price of something in it is not known; where the index was asked."""
 
     @property
     def name(self) -> str:

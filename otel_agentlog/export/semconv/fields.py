@@ -209,7 +209,6 @@ TASK_END = (
     ("input_tokens", names.TASK_INPUT_TOKENS, as_integer),
     ("output_tokens", names.TASK_OUTPUT_TOKENS, as_integer),
     ("cost_usd", names.TASK_COST_USD, as_number),
-    ("unpriced", names.TASK_UNPRICED, as_integer),
 )
 """Totals have names of our own: a backend that adds up ``gen_ai.usage.*`` over all spans would count them twice."""
 

@@ -204,11 +204,6 @@ class Tally:
         self._tokens = dict.fromkeys(USAGE_FIELDS, 0)
         self._cost: float | None = None
         self._unpriced = False
-        """Whether an AI call, or a further view of one, ended without a known price."""
-        self._without_price: dict[str, None] = {}
-        """The AI calls that ended so, by span id."""
-        self._more_without_price = 0
-        """How many more there are, which are not remembered."""
         self._answered = False
         """Whether an AI call ended."""
         self._finish_reasons: list[object] = []
@@ -313,8 +308,6 @@ class Tally:
                 return found
             found |= {key: counted[key] for key in ("input_tokens", "output_tokens")}
             reasons = [reason for reason in self._finish_reasons if isinstance(reason, str)]
-            if unpriced := len(self._without_price) + self._more_without_price:
-                found["unpriced"] = unpriced
             return {**found, "cost_usd": self._total_cost(), **({"finish_reasons": reasons} if reasons else {})}
 
     def _counted(self) -> dict[str, int]:
@@ -356,7 +349,7 @@ class Tally:
         if counter is not None:
             self._counts[counter] += 1
         if line_type == "ai_response":
-            self._usage(details, span_id if counter == "ai_calls" else None)
+            self._usage(details)
         elif line_type in ("task", "segment"):
             self._process_figures(mapping(details, "metrics"))
         if line_type == "task":
@@ -366,8 +359,7 @@ class Tally:
         if "attempts" in details or span_id in self._retried:
             self._attempts_in_all(span_id, number(details, "attempts"))
 
-    def _usage(self, details: Mapping[str, Any], call: str | None) -> None:
-        """Add up what was used; ``call`` is the span id of one that counts, ``None`` of a further view of one."""
+    def _usage(self, details: Mapping[str, Any]) -> None:
         for field in USAGE_FIELDS:
             count = details.get(field)
             if type(count) is int:
@@ -375,15 +367,8 @@ class Tally:
         cost = number(details, "cost_usd")
         if cost is None:
             self._unpriced = True
-            if call is not None:
-                self._without_price[call] = None
-                if self._most is not None and len(self._without_price) > self._most:
-                    self._without_price.pop(first_of(self._without_price) or "", None)
-                    self._more_without_price += 1
         else:
             self._cost = (self._cost or 0.0) + cost
-            if call is None:
-                self._without_price.pop(text(details, SAME_CALL_AS) or "", None)
         self._answered = True
         reasons = details.get("finish_reasons")
         if reasons and type(reasons) is list:

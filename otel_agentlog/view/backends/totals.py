@@ -169,7 +169,8 @@ def _row(found: Mapping[str, Any], scores: Iterable[Line]) -> IndexRow:
         started_ns=bounded_time(found["began_ns"]),
         duration_us=amount(round(took_ns / 1e6, 3) / 1000, 1_000_000),
         cost=cost,
-        **{**counts, "unpriced": cost is None or counts["unpriced"] > 0},
+        unpriced=cost is None,  # a span says nothing of calls without a price beside others
+        **counts,
         agent=details.get("agent"),
         agent_type=details.get("agent_type"),
         source=details.get("source"),

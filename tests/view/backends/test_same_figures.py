@@ -19,8 +19,16 @@ from tests.end_to_end.test_counted_once import (
     OPENINFERENCE,
     SITUATIONS,
     a_callback_after_the_client_without_ids,
+    a_failure_in_a_chain,
+    a_failure_in_a_tool_that_a_failed_request_ran,
     a_failure_seen_side_by_side,
+    a_request_that_is_cancelled,
+    a_stream_that_is_cancelled_in_a_chain_and_closed_later,
+    a_stream_that_is_left,
+    a_stream_that_is_left_known_to_the_client,
+    alike_in_two_frameworks,
     chat,
+    failures_at_once_in_a_chain,
     failures_at_once_seen_side_by_side,
     inside_a_sibling_that_ended_first,
     inside_a_sibling_without_ids,
@@ -34,10 +42,12 @@ from tests.end_to_end.test_counted_once import (
     siblings_without_ids,
     siblings_without_ids_the_outer_one_first,
     span,
+    streams_at_once_of_which_one_is_left,
     streams_told_when_they_are_read,
     two_at_once_of_equal_tokens_seen_twice,
     two_at_once_of_other_tokens_seen_twice,
     two_attempts_that_failed_side_by_side,
+    two_frameworks_around_a_failure,
 )
 from tests.support.backend_rows import Tables
 
@@ -159,6 +169,10 @@ SIDE_BY_SIDE = (
     *(sibling_of_another_name_of_the_provider, siblings_of_which_only_one_knows, siblings_known_late),
     *(inside_a_sibling_without_ids, inside_a_sibling_that_ended_first, a_callback_after_the_client_without_ids),
     *(streams_told_when_they_are_read, two_at_once_of_equal_tokens_seen_twice, two_at_once_of_other_tokens_seen_twice),
+    *(a_failure_in_a_chain, failures_at_once_in_a_chain, two_frameworks_around_a_failure, alike_in_two_frameworks),
+    *(a_failure_in_a_tool_that_a_failed_request_ran, a_request_that_is_cancelled),
+    *(a_stream_that_is_left, a_stream_that_is_left_known_to_the_client, streams_at_once_of_which_one_is_left),
+    a_stream_that_is_cancelled_in_a_chain_and_closed_later,
 )
 """What only who was there knows to be one request."""
 

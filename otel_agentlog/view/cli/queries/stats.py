@@ -82,8 +82,8 @@ def _one(group: Group, screen: Screen) -> Iterator[Pieces]:
     yield _row("work", f"{calls}  {steps}  {formats.count(group.retries, 'retry', 'retries')}")
     arrow = screen.glyphs.arrow
     yield _row("tokens", f"{formats.tokens(group.input_tokens)}{arrow}{formats.tokens(group.output_tokens)}")
-    unpriced = f"  {formats.count(group.unpriced, 'task')} with something of no known price" if group.unpriced else ""
-    yield _row("cost", formats.usd(group.cost_usd, partly=bool(group.unpriced)) + unpriced)
+    unpriced = f"  {formats.count(group.unpriced, 'task')} of unknown cost" if group.unpriced else ""
+    yield _row("cost", formats.usd(group.cost_usd) + unpriced)
     yield _row("errors", f"{group.errors:,}")
     if group.scores:
         means = {name: labels.score(each.mean) for name, each in group.scores.items()}

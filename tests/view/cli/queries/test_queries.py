@@ -195,9 +195,10 @@ def test_every_sum_says_what_has_no_price_beside_what_has(tasks_root: Path) -> N
 
     assert said.lines[0].startswith("$0.0050+ for 3 AI calls of 1 task")
     assert answer["total"]["unpriced"] == sum(group["unpriced"] for group in answer["groups"]) == 2
-    for words in (["ls"], ["stats", "--group-by", "agent"], ["stats"], ["cost", "--group-by", "status"]):
+    for words in (["ls"], ["stats", "--group-by", "agent"], ["cost", "--group-by", "status"]):
         assert "$0.0050+" in agentlog(*words, "--root", tasks_root).out
     assert asked("stats", "--root", tasks_root)["groups"][0]["unpriced"] == 1
+    assert "1 task of unknown cost" in agentlog("stats", "--root", tasks_root).out
     assert found("is:unpriced", "--root", tasks_root) == {task.task_id}
     assert [each["unpriced"] for each in asked("ls", "--root", tasks_root)["tasks"]] == [True]
 
