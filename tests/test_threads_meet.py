@@ -80,6 +80,7 @@ GUARDED = {
     "record/operations/operation.py: line['attributes'], self._attributes": "at the end, which comes once",
     "record/operations/operation.py: self.place = GeneratorBlock": "when its block is entered, which comes once",
     "record/operations/seen_calls.py: around.calls =": "at worst two views are not found to be of one request",
+    "record/operations/seen_calls.py: run.arguments =": "before others know of it",
     "record/operations/seen_calls.py: call.response =": "at worst two views are not found to be of one request",
     "record/operations/task.py: self._given[ours] =": "while it is made",
     "record/operations/task.py: self.name =": "while it is made",
