@@ -169,7 +169,7 @@ def answers_of(error: object) -> Iterator[tuple[BaseException, list[Any]]]:
     """
     if not issubclass(type(error), BaseException):
         return
-    for each in islice(raised_from(error), _MAX_RAISED):  # type: ignore[arg-type]  # it is one
+    for each in islice(_chain_of(error, with_contexts=False), _MAX_RAISED):  # type: ignore[arg-type]  # it is one
         own = _dict_of(each)
         held = [value for name in _HOLDING if (value := dict.get(own, name)) is not None]
         if held and dict.get(own, _TAKEN) is None:
@@ -177,7 +177,7 @@ def answers_of(error: object) -> Iterator[tuple[BaseException, list[Any]]]:
 
 
 def answer_taken(error: BaseException) -> None:
-    """Note that the answer of an exception was taken: whoever records the exception next must not count it again."""
+    """Note that the answer of an exception was taken, so that it is not counted again where the exception is recorded next."""
     try:
         object.__setattr__(error, _TAKEN, True)
     except (AttributeError, TypeError):
@@ -202,26 +202,17 @@ def _foreign_classes(errors: Iterable[BaseException], *, with_notes: bool = Fals
     return frozenset(foreign), False
 
 
-def _chain_of(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that Python prints with it, each once; of a large group the first."""
+def _chain_of(error: BaseException, *, with_contexts: bool = True) -> Iterator[BaseException]:
+    """An exception and all that Python prints with it, each once; of a large group the first.
+
+    Without contexts: not what was being handled when it was raised.
+    """
     waiting, seen = [error], {id(error)}
     while waiting:
         error = waiting.pop(0)
         yield error
-        near = [cause_of(error), None if _suppresses_context(error) else context_of(error), *_members_of(error)[:MAX_CHAINED]]
-        for other in near:
-            if other is not None and id(other) not in seen:
-                seen.add(id(other))
-                waiting.append(other)
-
-
-def raised_from(error: BaseException) -> Iterator[BaseException]:
-    """An exception, its causes and, of a group, its members, each once; not what was handled when it was raised."""
-    waiting, seen = [error], {id(error)}
-    while waiting:
-        error = waiting.pop(0)
-        yield error
-        for other in (cause_of(error), *_members_of(error)[:MAX_CHAINED]):
+        context = context_of(error) if with_contexts and not _suppresses_context(error) else None
+        for other in (cause_of(error), context, *_members_of(error)[:MAX_CHAINED]):
             if other is not None and id(other) not in seen:
                 seen.add(id(other))
                 waiting.append(other)
