@@ -155,7 +155,7 @@ def _note(record: Recorder, source: logging.LogRecord, recorded: bool) -> None:
 def _noted(source: logging.LogRecord) -> _Note | None:
     # It may come here more than once: directly, and by way of a handler that keeps it.
     key, note = _key(source), None
-    with suppress_errors(TypeError):  # of a record that somebody made by hand: a name that is a list
+    with suppress_errors(TypeError):  # of a record made by hand: a name that is a list
         if (note := _notes.get(key)) is not None:
             _notes[key] = _RECORDED
     return note

@@ -61,7 +61,7 @@ ENTERING = frozenset({"__enter__", "__aenter__", "enter_context", "enter_async_c
 def generator_around(frame: FrameType | None) -> FrameType | None:
     """The generator that a ``with`` block entered in ``frame`` is in, if it leaves the block each time it is suspended.
 
-    What runs `contextlib.contextmanager`'s generator is the ``with`` statement of somebody else, whose block this one is around.
+    The generator of `contextlib.contextmanager` is run by the ``with`` statement of its caller, whose block this one is around.
     """
     while frame is not None:
         generator = frame if frame.f_code.co_flags & GENERATOR_FLAGS else None
@@ -81,19 +81,18 @@ class GeneratorBlock:
     consumer is open, that one is to the generator's code as a caller's, not inside its block.
     """
 
-    __slots__ = ("_task", "_thread", "beside", "frame_id")
+    __slots__ = ("_flow", "beside", "frame_id")
 
     def __init__(self, generator: FrameType | None, beside: tuple[OperationScope, ...] = ()) -> None:
         self.frame_id = 0 if generator is None else id(generator)
         self.beside = beside
         """Those with blocks in generators that were suspended."""
-        self._thread = threading.get_ident()
-        self._task = _task_id()
+        self._flow = flow()
 
     @property
     def is_here(self) -> bool:
         """Whether it was entered in this thread and asyncio task."""
-        return threading.get_ident() == self._thread and _task_id() == self._task
+        return flow() == self._flow
 
     def apart_from(self, scope: OperationScope) -> bool:
         """Whether this block is left in its own time, whatever becomes of that of ``scope`` around it."""
