@@ -409,25 +409,22 @@ class TaskIndex:
     def scores_of(self, folders: Sequence[str]) -> dict[str, Scores]:
         """By the name of each of these folders that has scores: for each name their mean, or a label where none has a value."""
         found: dict[str, Scores] = {}
-        for at in range(0, len(folders), _MANY):
-            some = [os.fsencode(each) for each in folders[at : at + _MANY]]
-            query = (
-                "SELECT folder.name, score.name, avg(value), max(label) FROM folder JOIN score ON score.task = folder.id"
-                f" WHERE folder.name IN ({', '.join('?' * len(some))}) GROUP BY 1, 2 ORDER BY min(score.rowid)"
-            )
-            for folder, name, mean, label in self._rows(query, some):
-                found.setdefault(os.fsdecode(folder), {})[name] = label or "" if mean is None else round(mean, 6)
+        select = "SELECT folder.name, score.name, avg(value), max(label) FROM folder JOIN score ON score.task = folder.id"
+        rows = self._of_folders(select, folders, "GROUP BY 1, 2 ORDER BY min(score.rowid)")
+        for folder, name, mean, label in rows:
+            found.setdefault(os.fsdecode(folder), {})[name] = label or "" if mean is None else round(mean, 6)
         return found
 
     def unpriced(self, folders: Sequence[str]) -> set[str]:
         """The names of those of these folders whose tasks have something in them without a known price."""
-        found: set[str] = set()
+        rows = self._of_folders("SELECT folder.name FROM folder JOIN task USING (id)", folders, "AND unpriced")
+        return {os.fsdecode(name) for (name,) in rows}
+
+    def _of_folders(self, select: str, folders: Sequence[str], rest: str) -> Iterator[Any]:
+        """The rows of these folders, however many; ``rest`` follows the condition on their names."""
         for at in range(0, len(folders), _MANY):
             some = [os.fsencode(each) for each in folders[at : at + _MANY]]
-            named = f"folder.name IN ({', '.join('?' * len(some))})"
-            query = f"SELECT folder.name FROM folder JOIN task USING (id) WHERE {named} AND unpriced"
-            found.update(os.fsdecode(name) for (name,) in self._rows(query, some))
-        return found
+            yield from self._rows(f"{select} WHERE folder.name IN ({', '.join('?' * len(some))}) {rest}", some)
 
     def errors_by_category(self, wanted: Filter) -> dict[str, int]:
         """How many errors of each category the tasks that meet a filter have, the most frequent first."""
