@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from otel_agentlog.query.questions import errors_by_category as errors_by_category
     from otel_agentlog.query.questions import folders as folders
     from otel_agentlog.query.questions import overview as overview
+    from otel_agentlog.query.questions import rows_of as rows_of
     from otel_agentlog.query.questions import search as search
     from otel_agentlog.query.questions import statistics as statistics
     from otel_agentlog.query.questions import statistics_by as statistics_by
@@ -134,7 +135,7 @@ _HOMES = {
     "naming": "LAST named resolve",
     "questions": (
         "Bucket ScoreBound Filter GROUPS MAX_BUCKETS ORDERS Overview Page Statistics"
-        " damaged errors_by_category folders overview score_bound search statistics statistics_by task_ids timeline"
+        " damaged errors_by_category folders overview rows_of score_bound search statistics statistics_by task_ids timeline"
     ),
     "reports": "Entry TaskReport report",
     "repricing": "EndedCall Recost Recosted ended_calls recost",

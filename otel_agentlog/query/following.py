@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from otel_agentlog.errors import TaskNotFoundError
-from otel_agentlog.query.reports import Entry, Gathered, TaskReport, bring_up_to_date, entry_of
+from otel_agentlog.query.reports import Entry, Gathered, TaskReport, bring_up_to_date, entry_of, with_prices
 from otel_agentlog.query.rows import TaskRow, make_row
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, FINAL_RESULT, INPUT, METADATA, WEBHOOK_FLOW
 from otel_agentlog.store.folder.reader import GrowingFile, TaskReader, find_task, whole
@@ -183,7 +183,8 @@ class LiveReport:
 
     def _update(self, row: TaskRow) -> None:
         report, status = self.report, self.report.row.status
-        report.row, report.roots = row, self._roots()
+        report.roots = self._roots()
+        report.row = row = with_prices(row, report.roots)
         for node, wholly in self._tree.touched.items():
             self._refresh(node, wholly)
         self._tree.touched.clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 from otel_agentlog._startup import dataclass
 from otel_agentlog.errors import AgentlogError
@@ -77,15 +78,18 @@ def search(
     _known(order, ORDERS, "order")
     chosen = wanted or Filter()
 
-    def page(index: TaskIndex) -> tuple[dict[str, tuple[Scores, bool]], Counted]:
-        names = index.folders(chosen, order, limit, max(0, offset))
-        scores, unpriced = index.scores_of(names), index.unpriced(names)
-        return {name: (scores.get(name, {}), name in unpriced) for name in names}, index.count(chosen)
+    def page(index: TaskIndex) -> tuple[_Noted, Counted]:
+        return _noted(index, index.folders(chosen, order, limit, max(0, offset))), index.count(chosen)
 
     found, counted = ask(root, page, progress)
-    known = ((row, *found[row.folder.name]) for row in _rows(root, list(found)))
-    rows = [replace(row, scores=scores, unpriced=unpriced) for row, scores, unpriced in known]
-    return Page(rows, counted.matching, counted.tasks)
+    return Page(_rows(root, found), counted.matching, counted.tasks)
+
+
+def rows_of(root: Path, folders: Iterable[Path]) -> Iterator[TaskRow]:
+    """Yield the row of each of these folders below a root, read when it is its turn."""
+    names = [folder.name for folder in folders]
+    for name, noted in ask(root, lambda index: _noted(index, names)).items():
+        yield _row(root / name, noted)
 
 
 def folders(
@@ -264,7 +268,9 @@ class Overview:
     paused: int
     pending: int
     cost_today_usd: float | None
-    """Of the tasks created since midnight, local time."""
+    """Of the tasks created since midnight, local time; the sum of what is known, ``None`` if nothing is."""
+    unpriced_today: int
+    """How many of these cost something that is not known."""
     running_rows: list[TaskRow]
     """Running and paused ones, the newest first."""
     recent_rows: list[TaskRow]
@@ -284,15 +290,16 @@ def overview(root: Path, *, now_ns: int, window_s: float, top: int = 5, rows: in
 
 def _overview(root: Path, index: TaskIndex, *, now_ns: int, window_s: float, top: int, rows: int) -> Overview:
     window = Filter(since_ns=max(0, now_ns - round(window_s * _NS)))
-    today = Filter(since_ns=_midnight_ns(_day(now_ns)))
+    today = index.task_sums(Filter(since_ns=_midnight_ns(_day(now_ns))))[None]
     return Overview(
         now_ns=now_ns,
         window_s=window_s,
         totals=_statistics(index, window, None).groups[0],
         **{state: index.count(Filter(statuses=(state,))).matching for state in ("running", "paused", "pending")},
-        cost_today_usd=dollars(index.task_sums(today)[None].cost),
-        running_rows=_rows(root, index.folders(Filter(statuses=("running", "paused")), "newest", rows)),
-        recent_rows=_rows(root, index.folders(Filter(), "newest", rows)),
+        cost_today_usd=dollars(today.cost) if today.tasks else 0.0,
+        unpriced_today=today.unpriced,
+        running_rows=_rows(root, _noted(index, index.folders(Filter(statuses=("running", "paused")), "newest", rows))),
+        recent_rows=_rows(root, _noted(index, index.folders(Filter(), "newest", rows))),
         agents=[group for group in _statistics(index, window, "agent").groups if group.key is not None][:top],
         tools=_statistics(index, window, "tool").groups[:top],
         models=_statistics(index, window, "model").groups[:top],
@@ -300,9 +307,23 @@ def _overview(root: Path, index: TaskIndex, *, now_ns: int, window_s: float, top
     )
 
 
-def _rows(root: Path, names: list[str]) -> list[TaskRow]:
+_Noted: TypeAlias = dict[str, tuple[Scores, bool]]
+"""By the name of a folder what a row has from the index: scores, and whether some price is not known."""
+
+
+def _noted(index: TaskIndex, names: Sequence[str]) -> _Noted:
+    scores, unpriced = index.scores_of(names), index.unpriced(names)
+    return {name: (scores.get(name, {}), name in unpriced) for name in names}
+
+
+def _rows(root: Path, found: _Noted) -> list[TaskRow]:
     # A folder may have been deleted since.
-    return [row_of(TaskReader(root / name)) for name in names if (root / name).is_dir()]
+    return [_row(root / name, noted) for name, noted in found.items() if (root / name).is_dir()]
+
+
+def _row(folder: Path, noted: tuple[Scores, bool]) -> TaskRow:
+    scores, unpriced = noted
+    return replace(row_of(TaskReader(folder)), scores=scores, unpriced=unpriced)
 
 
 def _known(word: str, words: Mapping[str, str], what: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any
 
 from otel_agentlog._startup import dataclass
@@ -113,7 +113,7 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str], with_cont
     if roots and with_lines:
         roots[0].lines += gathered.outside_of({entry.span_id for entry in entries.values() if entry.span_id})
     return TaskReport(
-        row=row,
+        row=with_prices(row, roots),
         input=(task.input() or {}).get("input"),
         result=(task.final_result() or {}).get("result"),
         stages=list(task.webhook_flow()),
@@ -123,6 +123,12 @@ def _report(task: TaskReader, with_lines: bool, above: frozenset[str], with_cont
         problems=list(dict.fromkeys(str(problem) for problem in task.problems)),
         noted=gathered.noted,
     )
+
+
+def with_prices(row: TaskRow, roots: Iterable[Entry]) -> TaskRow:
+    """The row of a task whose tree this is, with whether the price of something in it is not known."""
+    unknown = row.metrics.get("cost_usd") is None or any(root.total.unpriced for root in roots)
+    return replace(row, unpriced=unknown)
 
 
 def entry_of(node: Node, gathered: Gathered, open_status: str, now_ns: int | None) -> Entry:

@@ -42,8 +42,8 @@ class TaskRow:
     """The exception it ended with: ``type``, ``message``, ``error_id``."""
     scores: Mapping[str, float | str] = field(default_factory=dict)
     """By name the mean of the scores that count, or a label where none has a value; where the index was asked."""
-    unpriced: bool = False
-    """Whether the price of something in it is not known; where the index was asked."""
+    unpriced: bool | None = None
+    """Whether the price of something in it is not known; ``None`` where neither the index was asked nor all lines were read."""
 
     @property
     def name(self) -> str:

@@ -22,6 +22,8 @@ class Figures:
     tokens: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USAGE_FIELDS, 0))
     cost_usd: float | None = None
     """``None`` where no price is known."""
+    unpriced: int = 0
+    """AI calls that have ended and whose price is not known."""
     ai_calls: int = 0
     tool_runs: int = 0
     errors: int = 0
@@ -35,6 +37,7 @@ class Figures:
             self.tokens[name] += count
         if other.cost_usd is not None:
             self.cost_usd = round((self.cost_usd or 0.0) + other.cost_usd, 10)
+        self.unpriced += other.unpriced
         self.ai_calls += other.ai_calls
         self.tool_runs += other.tool_runs
         self.errors += other.errors
@@ -205,6 +208,7 @@ class GrowingTree:
         self.touched[node] = True
         counter = self._runs.end(span_id, line_type, mapping(line, "details"))
         self._count(node, counter, 1)
+        self._count_unpriced(node, counter)
 
     def _point(self, line: Line, span_id: str) -> None:
         details = mapping(line, "details")
@@ -248,6 +252,19 @@ class GrowingTree:
         figures = Figures(ai_calls=by) if counter == "ai_calls" else Figures(tool_runs=by)
         node.own.add(figures)
         self._add_above(node, figures)
+
+    def _count_unpriced(self, node: Node, counter: Counter | None) -> None:
+        """Count a call whose price its end line does not tell, until a further view of it tells one."""
+        has_price = node.own.cost_usd is not None
+        self._set_unpriced(node, int(counter == "ai_calls" and not has_price))
+        if has_price and (counted := self._nodes.get(node.same_call_as or "")) is not None:
+            self._set_unpriced(counted, 0)
+
+    def _set_unpriced(self, node: Node, unpriced: int) -> None:
+        if more := unpriced - node.own.unpriced:
+            figures = Figures(unpriced=more)
+            node.own.add(figures)
+            self._add_above(node, figures)
 
     def _replace_usage(self, node: Node, usage: Figures | None) -> None:
         if usage is None:

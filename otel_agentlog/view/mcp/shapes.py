@@ -32,6 +32,8 @@ FilterText = Annotated[
     ),
 ]
 
+Unpriced = Annotated[bool | None, Field(description="Something in it costs what is not known.")]
+
 
 class Arguments(BaseModel):
     """Arguments of a tool."""
@@ -104,6 +106,7 @@ class TaskShape(BaseModel):
     created_at: str | None = None
     duration_s: float | None = None
     cost_usd: float | None = None
+    unpriced: Unpriced = None
     input_tokens: float | None = None
     output_tokens: float | None = None
     ai_calls: float | None = None
@@ -143,6 +146,7 @@ def task_tree(row: TaskRow) -> Tree:
             key: figure(metrics.get(key))
             for key in ("cost_usd", "input_tokens", "output_tokens", "ai_calls", "tool_runs", "errors")
         },
+        "unpriced": row.unpriced or None,
         "error": None if row.error is None else error_tree(row.error),
         "tags": [Quoted(tag, 80) for tag in texts(metadata, "tags")[:MAX_LIST]] or None,
         "scores": score_trees(row.scores) or None,

@@ -25,6 +25,7 @@ from otel_agentlog.view.mcp.shapes import (
     ScoreShape,
     TaskName,
     TaskShape,
+    Unpriced,
     error_tree,
     score_trees,
     task_tree,
@@ -170,6 +171,7 @@ class PartShape(BaseModel):
     step_id: str | None = None
     duration_ms: float | None = None
     cost_usd: float | None = None
+    unpriced: Unpriced = None
     input_tokens: float | None = None
     output_tokens: float | None = None
     arguments: str | None = None
@@ -247,6 +249,7 @@ def part_tree(depth: int, entry: Entry) -> Tree:
         "step_id": identifier(entry.step_id) if entry.kind == "step" else None,
         "duration_ms": figure(entry.duration_ms),
         "cost_usd": figure(entry.total.cost_usd),
+        "unpriced": bool(entry.total.unpriced) or None,
         "input_tokens": figure(tokens.get("input_tokens")) or None,
         "output_tokens": figure(tokens.get("output_tokens")) or None,
         "arguments": recorded(entry.details.get("arguments"), 300),

@@ -95,7 +95,7 @@ def _cells(row: TaskRow, glyphs: Glyphs) -> Pieces:
         Piece(formats.moment(row.time_ns("started_at", "created_at")), "dim"),
         Piece(formats.duration(_elapsed_ms(row))),
         Piece(formats.tokens(spent) if calls else ""),
-        Piece(formats.usd(metrics.get("cost_usd")) if calls else "", "money"),
+        Piece(formats.usd(metrics.get("cost_usd"), partly=row.unpriced) if calls else "", "money"),
         Piece(formats.tokens(errors) if errors else "", "error"),
         Piece(labels.scores(row.scores)),
     ]
@@ -104,7 +104,7 @@ def _cells(row: TaskRow, glyphs: Glyphs) -> Pieces:
 def _figures(row: TaskRow) -> Pieces:
     metrics = row.metrics
     tokens = sum(int(metrics.get(key) or 0) for key in ("input_tokens", "output_tokens"))
-    cost = formats.usd(metrics.get("cost_usd")) if metrics.get("ai_calls") else "$0"
+    cost = formats.usd(metrics.get("cost_usd"), partly=row.unpriced) if metrics.get("ai_calls") else "$0"
     parts = [(formats.duration(_elapsed_ms(row)), ""), (cost, ""), (formats.tokens(tokens), "tokens")]
     for key, noun in (("ai_calls", "AI call"), ("tool_runs", "tool run"), ("retries", "retry")):
         if count := metrics.get(key):
@@ -203,7 +203,8 @@ def overview_lines(found: Overview) -> list[Pieces]:
     if totals.tasks:
         seconds = totals.duration_seconds
         figures = [("successful", rate), ("on average", formats.seconds(seconds.average)), ("p95", formats.seconds(seconds.p95))]
-        figures += [("today", formats.usd(found.cost_today_usd)), ("tokens", formats.tokens(tokens))]
+        cost = formats.usd(found.cost_today_usd, partly=found.unpriced_today)
+        figures += [("today", cost), ("tokens", formats.tokens(tokens))]
         for name, value in figures:
             second += [Piece(f"  {value}", "title"), Piece(f" {name}", "dim")] if value else []
     return [first, second]

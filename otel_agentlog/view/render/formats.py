@@ -50,7 +50,7 @@ def tokens(count: Any) -> str:
     raise AssertionError("the last unit has no end")
 
 
-def usd(amount: Any, partly: bool = False) -> str:
+def usd(amount: Any, partly: object = False) -> str:
     """``$0`` ``$0.0002`` ``$0.023`` ``$1.85`` ``$1,204.10``, with a ``+`` for a part of the whole; `UNKNOWN` for ``None``."""
     if not _is_number(amount):
         return UNKNOWN

@@ -46,6 +46,7 @@ def overview_as_json(context: ServerContext, alerts: AlertTracker, window_s: int
         "paused": found.paused,
         "pending": found.pending,
         "cost_today_usd": found.cost_today_usd,
+        "unpriced_today": found.unpriced_today,
         "totals": found.totals.as_json(),
         "agents": _groups(found.agents),
         "tools": _groups(found.tools),

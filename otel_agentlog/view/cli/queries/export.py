@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError, TaskNotFoundError
-from otel_agentlog.query import Filter, folders, resolve, row_of
+from otel_agentlog.query import Filter, folders, resolve, row_of, rows_of
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.store.spans.rebuild import records
@@ -193,10 +193,11 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(job: _Job) -> str:
-    for task in job.read():
+    root = job.tasks[0].folder.parent if job.tasks else Path()
+    for task, row in zip(job.read(), rows_of(root, [task.folder for task in job.tasks]), strict=True):
         final = task.final_result() or {}
         given = (task.input() or {}).get("input")
-        job.out.write(json_line({**row_of(task).as_json(), "input": given, "result": final.get("result")}))
+        job.out.write(json_line({**row.as_json(), "input": given, "result": final.get("result")}))
     return formats.count(len(job.tasks), "task")
 
 

@@ -78,7 +78,7 @@ def _current(options: argparse.Namespace, context: CliContext) -> int:
 def _overview_as_json(found: Overview) -> dict[str, Any]:
     groups = {name: [asdict(group) for group in getattr(found, name)] for name in ("agents", "tools", "models")}
     rows = {name: [row.as_json() for row in getattr(found, name)] for name in ("running_rows", "recent_rows")}
-    plain = ("now_ns", "window_s", "running", "paused", "pending", "cost_today_usd", "errors_by_category")
+    plain = ("now_ns", "window_s", "running", "paused", "pending", "cost_today_usd", "unpriced_today", "errors_by_category")
     return {**{name: getattr(found, name) for name in plain}, "totals": asdict(found.totals), **groups, **rows}
 
 
@@ -87,7 +87,7 @@ def _current_lines(found: Overview, screen: Screen) -> Iterator[Pieces]:
     yield [
         Piece(f"{found.running:,} running", "run"),
         Piece(f"  {found.paused:,} paused  {found.pending:,} pending", "dim"),
-        Piece(f"   today {formats.usd(found.cost_today_usd or 0.0)}", "money"),
+        Piece(f"   today {formats.usd(found.cost_today_usd, partly=found.unpriced_today)}", "money"),
     ]
     yield [
         Piece(f"last {formats.duration(found.window_s * 1000)}: ", "dim"),

@@ -81,7 +81,7 @@ def _facts(report: TaskReport, screen: Screen, *, has_collector: bool) -> Iterat
     yield "started", _started(row)
     yield "input", _preview(report.input)
     yield "result", _preview(report.result)
-    yield "spent", between.join(_spent(row.metrics))
+    yield "spent", between.join(_spent(row))
     yield "scores", between.join(map(_score, report.scores))
     yield from (("note", _note(line)) for line in report.noted[-MAX_NOTES:] if line.get("action") == NOTE_ADDED)
     yield "did", between.join(_did(row.metrics))
@@ -123,9 +123,10 @@ def _preview(value: Any) -> str:
     return "" if value is None else inline(value, _PREVIEW)
 
 
-def _spent(metrics: Mapping[str, Any]) -> Iterator[str]:
+def _spent(row: TaskRow) -> Iterator[str]:
+    metrics = row.metrics
     if metrics.get("ai_calls"):
-        yield formats.usd(metrics.get("cost_usd")).replace(formats.UNKNOWN, "price unknown")
+        yield formats.usd(metrics.get("cost_usd"), partly=row.unpriced).replace(formats.UNKNOWN, "price unknown")
         yield _token_count(metrics, "input_tokens", "in", "cache_read_input_tokens", "cached")
         yield _token_count(metrics, "output_tokens", "out", "reasoning_output_tokens", "reasoning")
 

@@ -68,6 +68,7 @@ def figures_as_json(entry: Entry) -> dict[str, Any]:
     return {
         **entry.total.tokens,
         "cost_usd": entry.total.cost_usd,
+        "unpriced": entry.total.unpriced,
         "ai_calls": entry.total.ai_calls,
         "tool_runs": entry.total.tool_runs,
         "errors": entry.total.errors,

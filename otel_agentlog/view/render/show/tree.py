@@ -267,12 +267,13 @@ def _cost(entry: Entry) -> str:
     """What an AI call cost, and what everything below a task or step did."""
     if entry.kind == "subtask":
         row = entry.task
-        return formats.usd(row.metrics.get("cost_usd")) if row is not None and row.metrics.get("ai_calls") else ""
+        known = row is not None and row.metrics.get("ai_calls")
+        return formats.usd(row.metrics.get("cost_usd"), partly=row.unpriced) if row is not None and known else ""
     if not entry.total.ai_calls or entry.kind in ("webhook", "queue_push", "queue_pickup"):
         return ""
     if entry.kind == "ai_call" and entry.status == "running":
         return ""
-    return formats.usd(entry.total.cost_usd)
+    return formats.usd(entry.total.cost_usd, partly=entry.total.unpriced)
 
 
 def _label(entry: Entry, glyphs: Glyphs) -> Pieces:

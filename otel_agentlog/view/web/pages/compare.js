@@ -116,7 +116,7 @@ class Parts {
     const last = Array.isArray(details.messages) ? details.messages.at(-1) : null;
     const block = (name, content) => (content ? h("div.part", {}, h("p.name", {}, name), content) : null);
     const value = (found) => (found === undefined || found === null ? null : valueBlock(found, this.key));
-    return h("section", { "aria-label": title }, h("h3", {}, title), pill(part.status), h("p.aside", {}, `${duration(part.duration_ms)}${part.cost_usd ? ` · ${usd(part.cost_usd)}` : ""}`),
+    return h("section", { "aria-label": title }, h("h3", {}, title), pill(part.status), h("p.aside", {}, `${duration(part.duration_ms)}${part.cost_usd ? ` · ${usd(part.cost_usd, part.unpriced)}` : ""}`),
       part.exception ? errorBlock(part.exception) : null, block("arguments", value(details.arguments)), block("asked", last ? messageParts(last.parts ?? last.content, this.key) : null), block("answer", details.output ? messageParts(details.output, this.key) : null), block("result", value(details.result)));
   }
 

@@ -99,13 +99,13 @@ function figuresOf(found, { since, name, to }) {
   const tokens = totals.input_tokens + totals.output_tokens;
   const ended = Object.entries(totals.by_status).filter(([state]) => !["running", "paused", "pending"].includes(state)).reduce((sum, [, number]) => sum + number, 0);
   const waiting = [found.paused && `${found.paused} paused`, found.pending && `${found.pending} pending`].filter(Boolean).join(", ");
-  const today = since === USUAL ? `${usd(found.cost_today_usd)} today` : `in ${name}`;
+  const today = since === USUAL ? `${usd(found.cost_today_usd, found.unpriced_today)} today` : `in ${name}`;
   return [
     figure("Running", String(found.running), waiting || "right now", null, listAddress({}, { status: "running,paused" })),
     figure("Success rate", percent(totals.success_rate), `${plural(ended, "task")} ended`, null, to({ status: UNSUCCESSFUL })),
     figure("Average duration", seconds(totals.duration_seconds.average), `median ${seconds(totals.duration_seconds.p50)}`, null, to({ order: "slowest" })),
     figure("p95 duration", seconds(totals.duration_seconds.p95), `longest ${seconds(totals.duration_seconds.maximum)}`, spark(byTime.map((span) => span?.p95_duration_s ?? 0)), to({ order: "slowest" })),
-    figure("Cost", usd(totals.cost_usd), today, spark(byTime.map((span) => span?.cost_usd ?? 0)), to({ order: "costliest" })),
+    figure("Cost", totals.tasks ? usd(totals.cost_usd, totals.unpriced) : usd(0), today, spark(byTime.map((span) => span?.cost_usd ?? 0)), to({ order: "costliest" })),
     figure("Tokens", count(tokens), `${count(totals.input_tokens)} in, ${count(totals.output_tokens)} out`, spark(byTime.map((span) => span?.tokens ?? 0)), to({ order: "most_tokens" })),
   ];
 }
@@ -135,6 +135,6 @@ function groupsOf(groups, noun, none, hrefOf) {
 }
 
 function modelsOf(groups, hrefOf) {
-  const entries = groups.map((group) => ({ name: group.key ?? "unnamed", amount: group.runs, bad: group.by_status.failed ?? 0, told: `${plural(group.runs, "call")} · ${count(group.input_tokens + group.output_tokens)} · ${usd(group.cost_usd)}`, href: group.key ? hrefOf(group.key) : null }));
+  const entries = groups.map((group) => ({ name: group.key ?? "unnamed", amount: group.runs, bad: group.by_status.failed ?? 0, told: `${plural(group.runs, "call")} · ${count(group.input_tokens + group.output_tokens)} · ${usd(group.cost_usd, group.unpriced)}`, href: group.key ? hrefOf(group.key) : null }));
   return entries.length ? ranks(entries) : nothing("No model was called");
 }

@@ -35,7 +35,7 @@ export function sessionPage(main, route, { live, signal }) {
 
 function figuresOf(sums) {
   const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
-  return [fact("Success rate", percent(sums.success_rate)), fact("Time in all", seconds(sums.duration_seconds.total)), fact("Average", seconds(sums.duration_seconds.average)), fact("Cost", usd(sums.cost_usd)), fact("Tokens", count(sums.input_tokens + sums.output_tokens)), fact("Errors", String(sums.errors ?? 0))];
+  return [fact("Success rate", percent(sums.success_rate)), fact("Time in all", seconds(sums.duration_seconds.total)), fact("Average", seconds(sums.duration_seconds.average)), fact("Cost", usd(sums.cost_usd, sums.unpriced)), fact("Tokens", count(sums.input_tokens + sums.output_tokens)), fact("Errors", String(sums.errors ?? 0))];
 }
 
 async function turnOf(row, signal) {
@@ -43,7 +43,7 @@ async function turnOf(row, signal) {
   const [input, final] = await Promise.all([path("input"), path("final-result")]);
   const asked = input?.input?.message ?? input?.input ?? null;
   const header = (name) => h("header", {}, h("strong", {}, name), h("time", {}, clock(startOf(row))));
-  return h("div.turn", {}, h("p.about", {}, h("a", { href: hrefOf(row.key) }, row.name), pill(row.status), h("span.aside", {}, `${seconds(secondsOf(row))} · ${usd(row.cost_usd)}`)),
+  return h("div.turn", {}, h("p.about", {}, h("a", { href: hrefOf(row.key) }, row.name), pill(row.status), h("span.aside", {}, `${seconds(secondsOf(row))} · ${usd(row.cost_usd, row.unpriced)}`)),
     asked === null ? null : h("article.said.user", {}, header("Asked"), h("div.words", {}, spoken(asked).slice(0, 4000))),
     final?.result === null || final?.result === undefined ? (row.error ? h("article.said.error", {}, header("Failed"), h("p.error-text", {}, `${row.error.type}: ${row.error.message}`)) : null) : h("article.said.ai", {}, header("Answered"), answerBlock(final.result, row.key)));
 }

@@ -213,7 +213,7 @@ function factsOf(task, toErrors) {
   const filtered = (name, value) => (value && !isExport ? listLink({ [name]: value }, value) : value ?? null);
   return h("dl.facts", {},
     fact("Time", seconds(running ? secondsOf({ ...task, duration_seconds: null }) : task.duration_seconds)), fact("Started", ago(startOf(task)), moment(startOf(task))),
-    fact("Agent", filtered("agent", task.assigned_agent), task.agent_type), fact("Model", filtered("model", task.model)), fact("Cost", usd(task.cost_usd)),
+    fact("Agent", filtered("agent", task.assigned_agent), task.agent_type), fact("Model", filtered("model", task.model)), fact("Cost", usd(task.cost_usd, task.unpriced)),
     fact("Tokens", count(task.input_tokens + task.output_tokens), `${count(task.input_tokens)} in, ${count(task.output_tokens)} out`),
     fact("Did", task.ai_calls === undefined ? null : plural(task.steps ?? 0, "step"), `${plural(task.ai_calls ?? 0, "AI call")}, ${plural(task.tool_runs ?? 0, "tool run")}`),
     task.errors ? fact("Errors", h("button.button.link", { type: "button", title: "Show the errors alone", data: { keep: "errors" }, on: { click: toErrors } }, String(task.errors)), task.retries ? plural(task.retries, "retry").replace("retrys", "retries") : null) : null,

@@ -21,7 +21,7 @@ export function partContent(entry, key, { toLines, noteOn } = {}) {
   return [
     h("div.first", {}, pill(entry.status), toLines && entry.span_id ? h("button.button.link", { type: "button", on: { click: () => toLines(entry) } }, "Its lines") : null,
       entry.task ? h("a.button.link", { href: hrefOf(entry.task.task_id) }, "Open the sub-task") : null, entry.span_id && noteOn ? noteOn(entry) : null),
-    pairs([["took", duration(entry.duration_ms)], ["from", clock(entry.start_ns / 1e6, true)], ["cost", usd(entry.cost_usd)],
+    pairs([["took", duration(entry.duration_ms)], ["from", clock(entry.start_ns / 1e6, true)], ["cost", usd(entry.cost_usd, entry.unpriced)],
       ["tokens", entry.input_tokens ? `${count(entry.input_tokens)} in, ${count(entry.output_tokens)} out` : null], ["reason", entry.reason], ["component", entry.component],
       ["span", entry.span_id ? copyable(entry.span_id, "span id") : null], ["step", entry.step_id ? copyable(entry.step_id, "step id") : null]]),
     entry.exception ? errorBlock(entry.exception) : null,

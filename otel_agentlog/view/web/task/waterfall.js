@@ -201,7 +201,7 @@ export class Waterfall {
         h("span.text", { title: `${part.name}  ${given}` }, marked(part.name, this.text), given ? h("span.given", {}, " ", marked(given, this.text)) : null),
         bad ? h("span.sign", {}, icon("cross"), words(part.status)) : part.errors && folded ? h("span.sign.below", {}, icon("cross"), plural(part.errors, "error")) : null,
         status === "completed" || bad ? null : h("span.unseen", {}, words(status))),
-      h("span.lane", {}, this.drawnBar(part, took, status)), h("span.num", {}, duration(took)), h("span.num", {}, part.cost_usd ? usd(part.cost_usd) : ""));
+      h("span.lane", {}, this.drawnBar(part, took, status)), h("span.num", {}, duration(took)), h("span.num", {}, part.cost_usd || part.unpriced ? usd(part.cost_usd, part.unpriced) : ""));
   }
 
   drawnBar(part, took, status) {
