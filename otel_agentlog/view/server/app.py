@@ -15,6 +15,7 @@ from otel_agentlog.settings.version import __version__
 from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, AccessPolicy
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.limits import Limits
+from otel_agentlog.view.server.params import check_repeats
 from otel_agentlog.view.server.problems import ProblemBody, add_problem_handlers
 from otel_agentlog.view.server.routes.compare import compare_router
 from otel_agentlog.view.server.routes.control import control_router
@@ -99,7 +100,7 @@ def make_router(
 
 
 def _routes(context: ServerContext) -> APIRouter:
-    router, slots = APIRouter(), Slots(context.limits.streams)
+    router, slots = APIRouter(dependencies=[Depends(check_repeats)]), Slots(context.limits.streams)
     router.include_router(overview_router(context, slots))
     router.include_router(compare_router(context))
     router.include_router(logs_router(context))

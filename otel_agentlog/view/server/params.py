@@ -7,11 +7,13 @@ from typing import Annotated
 
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
 
 from otel_agentlog.query import GROUPS, ORDERS, Filter, narrowed, parse_filter, score_bound
 from otel_agentlog.query.filters.language import MAX_LENGTH, with_conditions
 from otel_agentlog.query.filters.moments import parse_moment
 from otel_agentlog.store.index.condition import Named
+from otel_agentlog.view.server.problems import HttpProblem
 from otel_agentlog.vocabulary.states import STATES
 
 _Text = Annotated[
@@ -147,6 +149,18 @@ class TimelineParams(TaskFilterParams):
     """Which of the tasks, in spans of which length."""
 
     bucket_s: Annotated[int, Field(ge=1, le=31_536_000, description="Length of a span in seconds.")] = 3600
+
+
+async def check_repeats(connection: HTTPConnection) -> None:
+    """Refuse a parameter that is given twice and of which one value counts; which one that is would be a guess.
+
+    Raises:
+        HttpProblem: there is one.
+    """
+    given = connection.query_params
+    for name in given:
+        if name != "score" and (times := len(given.getlist(name))) > 1:
+            raise HttpProblem(422, f"query.{name[:40]}: expected it once, found it {times} times")
 
 
 PageQuery = Annotated[PageParams, Query()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,9 @@ from starlette.exceptions import HTTPException
 from otel_agentlog.errors import AgentlogError, ConfigurationError, TaskNotFoundError
 
 MEDIA_TYPE = "application/problem+json"
+
+_SHOULD = re.compile(r"^\w+ should (?:be |have )?")
+"""How the validator's words begin: ``Input should be greater than or equal to 1``."""
 
 _MAX_FOUND = 200
 """Characters of a wrong value in an answer."""
@@ -77,13 +81,13 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def unreadable(_: Request, error: Exception) -> JSONResponse:
         return problem_response(409, str(error))
 
-    async def by_status(_: Request, error: Exception) -> JSONResponse:
+    async def by_status(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return problem_response(error.status_code, str(error.detail), error.headers)
+        return problem_response(error.status_code, _detail(request, error), error.headers)
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return problem_response(422, "; ".join(map(_one_mistake, error.errors()[:5])))
+        return problem_response(422, "; ".join(_one_mistake(request, each) for each in error.errors()[:5]))
 
     app.add_exception_handler(TaskNotFoundError, not_found)
     app.add_exception_handler(AgentlogError, unreadable)
@@ -91,7 +95,31 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
 
 
-def _one_mistake(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error.get("loc", ()))
-    found = repr(error.get("input"))[:_MAX_FOUND].encode("ascii", "backslashreplace").decode()
-    return f"{where}: {error.get('msg')}, found {found}"
+def _detail(request: Request, error: HTTPException) -> str:
+    """What a refusal of ours says; of those of the framework, which say their status alone, what was expected."""
+    if str(error.detail) != http.HTTPStatus(error.status_code).phrase:
+        return str(error.detail)
+    if error.status_code == 405:
+        return f"method: expected {(error.headers or {}).get('Allow', 'another one')}, found {_shown(request.method)}"
+    return f"path: expected one of those in /api/openapi.json, found {_shown(request.url.path)}"
+
+
+def _one_mistake(request: Request, error: Mapping[str, Any]) -> str:
+    where, kind, found = ".".join(map(str, error["loc"])), error["type"], error.get("input")
+    if kind == "value_error":
+        return f"{where}: {error['ctx']['error']}"  # words of ours, which have it all
+    if kind == "missing":
+        return f"{where}: expected a value, found none"
+    if kind == "extra_forbidden":
+        return f"{where}: expected no such name, found it with {_shown(found)}"
+    if kind == "json_invalid":
+        place, *at = error["loc"]
+        return f"{place}: expected JSON, found at character {at[0] if at else 0}: {error['ctx']['error']}"
+    if isinstance(found, bytes):
+        return f"Content-Type: expected application/json, found {_shown(request.headers.get('content-type', 'none'))}"
+    expected = _SHOULD.sub("expected ", str(error["msg"])).replace("expected match ", "expected text that matches ")
+    return f"{where}: {expected}, found {_shown(found)}"
+
+
+def _shown(found: object) -> str:
+    return repr(found)[:_MAX_FOUND].encode("ascii", "backslashreplace").decode()

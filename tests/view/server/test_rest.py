@@ -20,7 +20,7 @@ from otel_agentlog.store.folder.layout import AGENT_OUTPUT
 from otel_agentlog.store.folder.reader import TaskReader
 from otel_agentlog.view.server.line_pages import clipped, page_of, whole_task
 from otel_agentlog.vocabulary.lines import timestamp
-from tests.view.server.conftest import client_of
+from tests.view.server.conftest import TOKEN, client_of
 
 TASK = "task-review42"
 
@@ -163,6 +163,47 @@ def test_a_wrong_question_is_told_what_was_expected(client: TestClient, path: st
     assert answer.headers["content-type"] == "application/problem+json"
     assert names in answer.json()["detail"]
     assert "found" in answer.json()["detail"]
+
+
+REFUSALS = [
+    ("GET", "/api/tasks?limit=0", None, 422, "query.limit: expected greater than or equal to 1, found '0'"),
+    ("GET", "/api/tasks?since=tomorow", None, 422, "query.since: expected a moment such as 2h, 3d, "),
+    ("GET", "/api/tasks?statu=failed", None, 422, "query.statu: expected no such name, found it with 'failed'"),
+    ("GET", "/api/tasks?order=best", None, 422, "query.order: expected text that matches pattern '^(newest|"),
+    ("GET", "/api/tasks?limit=1&limit=2", None, 422, "query.limit: expected it once, found it 2 times"),
+    ("GET", "/api/compare?left=last", None, 422, "query.right: expected a value, found none"),
+    ("GET", "/api/compare/groups?a=x&b=((", None, 422, "query.b: expected a condition at 3, found the end"),
+    ("GET", "/api/nothing", None, 404, "path: expected one of those in /api/openapi.json, found '/api/nothing'"),
+    ("GET", "/nothing", None, 404, "path: expected one of those in /api/openapi.json, found '/nothing'"),
+    ("POST", "/api/tasks", None, 405, "method: expected GET, found 'POST'"),
+    ("GET", "/api/tasks/last/control", None, 405, "method: expected POST, found 'GET'"),
+    ("POST", "/api/tasks/last/control", b"x", 422, "body: expected JSON, found at character 0: Expecting value"),
+    ("POST", "/api/tasks/last/control", b"[]", 422, "body: expected a valid dictionary or object"),
+    ("POST", "/api/tasks/last/control", b"{}", 422, "body.action: expected a value, found none"),
+]
+"""Method, path, body, status, how `detail` begins."""
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "begins"), REFUSALS)
+def test_every_refusal_says_once_what_was_expected_and_found(
+    client: TestClient, method: str, path: str, body: bytes | None, status: int, begins: str
+) -> None:
+    """Those of the framework, too, and in our words."""
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    answer = client.request(method, path, content=body, headers=headers)
+    detail = answer.json()["detail"]
+
+    assert (answer.status_code, detail[: len(begins)]) == (status, begins)
+    assert detail.count("expected") == detail.count("found") == 1, detail
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_so(client: TestClient) -> None:
+    """What curl sends where nothing else is said."""
+    headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/x-www-form-urlencoded"}
+    answer = client.post("/api/tasks/last/control", content=b'{"action":"pause"}', headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "Content-Type: expected application/json, found 'application/x-www-form-urlencoded'"
 
 
 def test_a_wrong_name_is_answered_with_the_right_one(client: TestClient) -> None:

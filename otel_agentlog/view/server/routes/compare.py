@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from otel_agentlog.errors import FilterError
-from otel_agentlog.query import Entry, compare, differences, report, side_of
+from otel_agentlog.query import Entry, Side, compare, differences, report, side_of
 from otel_agentlog.query.comparison.intervals import MISSING, available
 from otel_agentlog.query.comparison.sides import KEYS
 from otel_agentlog.query.filters.language import MAX_LENGTH
@@ -99,14 +99,18 @@ def _add_groups(router: APIRouter, context: ServerContext) -> None:
         responses={200: {"model": GroupsBody, "description": "Compared"}, **documented(404)},
     )
     def groups(a: _Side, b: _Side, by: _By = None, intervals: bool = True, seed: _Seed = 0, clip: Clip = 4000) -> Response:
-        try:
-            sides = [side_of(context.root, text, by=by, paths=False) for text in (a, b)]
-        except FilterError as error:
-            raise HttpProblem(422, str(error)) from None
+        sides = [_side_of(context, name, text, by) for name, text in (("a", a), ("b", b))]
         missing = MISSING if intervals and not available() else None
         found = compare(*sides, with_intervals=intervals and missing is None, seed=seed)
         body = {**found.as_json(), "without_intervals": missing}
         return json_response(clipped(body, clip) if clip else body)
+
+
+def _side_of(context: ServerContext, name: str, text: str, by: str | None) -> Side:
+    try:
+        return side_of(context.root, text, by=by, paths=False)
+    except FilterError as error:
+        raise HttpProblem(422, f"query.{name}: {error}") from None
 
 
 def _side(entry: Entry | None) -> dict[str, Any] | None:

@@ -77,7 +77,7 @@ def _add_documents(router: APIRouter, context: ServerContext) -> None:
 
 def _missing(task: TaskReader, name: str) -> HttpProblem:
     if task.problems:
-        return HttpProblem(409, f"{task.folder.name}: expected a JSON object, found {task.problems[0]}")
+        return HttpProblem(409, f"{task.folder.name}: {task.problems[0]}")
     why = "the task has not ended" if name == FINAL_RESULT else "the task has none"
     return HttpProblem(404, f"{task.folder.name}: expected {name}, found none: {why}")
 
