@@ -183,11 +183,11 @@ class LiveReport:
 
     def _update(self, row: TaskRow) -> None:
         report, status = self.report, self.report.row.status
-        report.roots = self._roots()
-        report.row = row = with_prices(row, report.roots)
+        report.row, report.roots = row, self._roots()
         for node, wholly in self._tree.touched.items():
             self._refresh(node, wholly)
         self._tree.touched.clear()
+        report.row = with_prices(row, report.roots)
         if row.status != status:
             for node in self._open:
                 self._refresh(node, True)
