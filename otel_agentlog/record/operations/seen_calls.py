@@ -1,8 +1,29 @@
 """Requests to models that were seen in one task, so that each is counted once, however many libraries report it.
 
-The rule (``docs/decisions/0035-one-call-counted-once.md``): where one view lies inside another, the innermost counts; side by
-side the first to end counts: of one response id, or without ids at the same time. A later view of the same request only adds what
-the others did not know. Nothing is looked for across a tool run: a model that a tool asks is another request.
+A view is an `AiCall` of ours or an AI span of another library. When one ends, `SeenCalls.count` looks for the request that it saw
+among those that count already, in these ways (`WAYS`); the first that finds one holds, and where none does the request is new:
+
+1. **inside**: what was seen in it, as the innermost counts. In one of ours only the same answer, or all that it is the sum of.
+2. **answer**: what has the same response id, unless time or tokens say that the id was used again.
+3. **around**: what a view around it saw that ended first.
+4. **completes**: it tells what came of a request of its library, of whose answer nothing is known: the latest.
+5. **beside**: what a view of another library saw, if no sign denies it. For all others this is the only way they can meet.
+
+=========  =============================  ========================  =======================================================
+sign       needed from both views         if they agree             if they do not
+=========  =============================  ========================  =======================================================
+library    who reported it                different: sees it once   unknown
+time       start and end                  unknown: they overlap     different
+outcome    whether it failed              unknown                   different, unless the caller of one stopped it
+ids        ids of the response            same: that is way 2        different
+tokens     input or output, not 0         same, in one operation     different
+provider   its name                       unknown                   different, unless the tokens are the same
+place      parent, thread, time, model    same                      different: `Seen.in_place_of`
+=========  =============================  ========================  =======================================================
+
+One that says different wins over all that say same (`SIGNS`); what one of the views does not tell is unknown, and denies nothing.
+Nothing is looked for across a tool run, nor from an answer to the embeddings that its making needed: those are other requests.
+Why: ``docs/decisions/0035-one-call-counted-once.md``.
 """
 
 from __future__ import annotations
@@ -141,6 +162,13 @@ class Seen:
             yield seen
             seen = seen.around
 
+    def upwards(self) -> Iterator[Seen]:
+        """The spans of other libraries around it by their parents, the nearest first."""
+        seen = self.above
+        while seen is not None:
+            yield seen
+            seen = seen.above
+
     def became_tool(self, name: str) -> None:
         """It was a tool run: what a model was asked in it is no matter of what lies around."""
         self.tool = name
@@ -152,9 +180,7 @@ class Seen:
         scope, span_id = self.tools.get(self.tool or "", (self.scope, ""))
         if scope != self.scope:
             return span_id
-        above = self.above
-        while above is not None and above.tool is None:
-            above = above.above
+        above = next((seen for seen in self.upwards() if seen.tool is not None), None)
         return above.span_id if above is not None and above.tool == self.tool and above.scope != self.scope else None
 
     def own_call(self) -> Seen | None:
@@ -172,7 +198,7 @@ class Seen:
         found = next(around, self.beside)
         return found.span_id if found is not None and found.end_ns is None else None
 
-    def may_see_what(self, other: Seen, within: bool = True, alike: bool = False) -> bool:
+    def in_place_of(self, other: Seen, within: bool = True, alike: bool = False) -> bool:
         """Whether another AI span may be of the same request: of another library, in the same place, not of another model.
 
         Not every library makes its spans current. So they are in the same place, too, where one lies ``within`` the time of the
@@ -183,26 +209,22 @@ class Seen:
             return False
         if other.request[0] == self.request[0] or (within and other.below == self.below):
             return True
-        together = (alike and within) or (self.flow is not None and other.flow == self.flow)
-        return together and self.begun_with(other) and not self.is_below(other) and not other.is_below(self)
+        together = (alike and within) or self.in_flow_of(other)
+        if not (together and self.begun_with(other)):
+            return False
+        return all(seen is not other for seen in self.upwards()) and all(seen is not self for seen in other.upwards())
 
-    def is_below(self, other: Seen) -> bool:
-        """Whether another span is around it by their parents."""
-        above = self.above
-        while above is not None and above is not other:
-            above = above.above
-        return above is not None
+    def in_flow_of(self, other: Seen) -> bool:
+        """Whether one thread or asyncio task began both."""
+        return self.flow is not None and self.flow == other.flow
 
     def begun_with(self, other: Seen) -> bool:
         """Whether both began in one operation of ours."""
         place = None if self.place is None else self.place()
         return place is not None and other.place is not None and other.place() is place
 
-    def lies_beside(self, other: Seen, within: bool, alike: bool) -> bool:
-        """Whether it, or an AI span around it, may see what the other one does, or an AI span around that."""
-        return any(one.may_see_what(its, within, alike) for one in self._views() for its in other._views())
-
-    def _views(self) -> Iterator[Seen]:
+    def views(self) -> Iterator[Seen]:
+        """It, and the AI spans of other libraries around it."""
         yield self
         yield from (seen for seen in self.outwards() if seen.is_ai_call and seen.scope != OWN)
 
@@ -264,7 +286,7 @@ class SeenCalls:
         beside = [
             other
             for other in [*self._open.copy().values()][-MAX_BESIDE:]
-            if seen.may_see_what(other) and seen.of_one_provider(other)
+            if seen.in_place_of(other) and seen.of_one_provider(other)
         ]
         if beside:
             seen.beside = next((other for other in reversed(beside) if not other.taken), beside[-1])
@@ -281,76 +303,64 @@ class SeenCalls:
         # Of a call of ours nearly always nothing else was seen, and there is nothing to look for.
         apart = seen.around is None and not seen.calls and (seen.scope == OWN or not self._counted)
         is_new = apart and self._by_response.keys().isdisjoint(report.response_ids)
-        others: list[Call] = [] if is_new else self._same(seen, report)
-        if not others:
-            seen.call = report
-            if seen.scope != OWN:
-                self._counted.append(seen)
+        others: list[Call] = [] if is_new else next((found for way in WAYS if (found := way(self, seen, report))), [])
+        if len(others) < 2:
+            seen.call = known = others[0] if others else report
             for response_id in report.response_ids:
-                _remember(self._by_response, response_id, report)
-            if seen.around is None:
-                return None
-            for around in seen.outwards():
-                if len(around.calls) < MAX_REMEMBERED:
-                    around.calls.append(report)
-                if report.lent_to is not None and around.scope == OWN:
-                    break
-            return None
-        if len(others) == 1:
-            seen.call = others[0]
-            others[0].scopes |= report.scopes
-            others[0].response_ids |= report.response_ids
-            for response_id in report.response_ids:
-                _remember(self._by_response, response_id, others[0])
-        return _merge(others, report)
-
-    def _same(self, seen: Seen, report: Call) -> list[Call]:
-        if seen.scope == OWN:
-            # What the user says of an own call holds; only the same answer is the same request, or the run of all inside.
-            own = [call for call in seen.calls if call.lent_to is None]
-            is_view = report.is_run or (report.is_reported and len(own) == len(seen.calls) and _sums_up(own, report))
-            inside = own if is_view else [call for call in own if call.response_ids & report.response_ids]
-        else:
-            inside = [call for call in seen.calls if not is_another(call.purpose, report.purpose)]
-        if inside:
-            return inside
-        for response_id in report.response_ids:
-            known = self._by_response.get(response_id)
-            if known is not None and known not in seen.calls and _is_same(known, report):
-                return [known]
-        late = (around.call for around in seen.outwards() if around.end_ns is not None and around.call is not None)
-        # What around it ended first may have seen the request that was lent to it.
-        for call in late:
-            if call is not None and call.lent_to is not seen and not is_another(call.purpose, report.purpose):
-                return [call]
-        if seen.completes and (begun := self._begun_by(seen)) is not None:
-            return [begun]
-        return [] if seen.scope == OWN else self._beside(seen, report)
-
-    def _begun_by(self, seen: Seen) -> Call | None:
-        """The latest request of the same library, place, provider and model of whose answer nothing is known yet."""
-        for other in reversed(self._counted.copy()):
-            call = other.call
-            if call is None or call.failed or call.response_ids or call.response.usage.known():
-                continue
-            if other.scope == seen.scope and other.request == seen.request:
-                return call
+                _remember(self._by_response, response_id, known)
+            if others:
+                known.scopes |= report.scopes
+                known.response_ids |= report.response_ids
+        if others:
+            return _merge(others, report)
+        if seen.scope != OWN:
+            self._counted.append(seen)
+        for around in seen.outwards() if seen.around is not None else ():
+            if len(around.calls) < MAX_REMEMBERED:
+                around.calls.append(report)
+            if report.lent_to is not None and around.scope == OWN:
+                break
         return None
 
-    def _beside(self, seen: Seen, report: Call) -> list[Call]:
-        """The request that a view beside it has counted: not every request has an id, nor does every library tell it."""
-        found: list[tuple[bool, bool, bool, Call]] = []
-        for other in reversed(self._counted.copy()):
+    def inside(self, seen: Seen, report: Call) -> list[Call]:
+        """All that was seen in it. What the user says of an own call holds: there the same answer, or all that it sums up."""
+        if seen.scope != OWN:
+            return [call for call in seen.calls if not is_another(call.purpose, report.purpose)]
+        own = [call for call in seen.calls if call.lent_to is None]
+        if report.is_run or (report.is_reported and len(own) == len(seen.calls) and _sums_up(own, report)):
+            return own
+        return [call for call in own if call.response_ids & report.response_ids]
+
+    def of_answer(self, seen: Seen, report: Call) -> list[Call]:
+        """What has the same response id."""
+        known = (self._by_response.get(response_id) for response_id in report.response_ids)
+        return [call for call in known if call is not None and call not in seen.calls and _one_answer(call, report)][:1]
+
+    def of_around(self, seen: Seen, report: Call) -> list[Call]:
+        """What a view around it saw that ended first, unless that is what this one lent to it."""
+        for around in seen.outwards():
+            call = around.call if around.end_ns is not None else None
+            if call is not None and call.lent_to is not seen and not is_another(call.purpose, report.purpose):
+                return [call]
+        return []
+
+    def completed(self, seen: Seen, report: Call) -> list[Call]:
+        """The latest request of the same library, place, provider and model of whose answer nothing is known yet."""
+        for other in reversed(self._counted.copy() if seen.completes else ()):
             call = other.call
-            if call is None or call.scopes & report.scopes or (alike := _figures_agree(call, report)) is None:
-                continue
-            if not seen.lies_beside(other, _one_within(call, report), alike) or not (alike or seen.of_one_provider(other)):
-                continue
-            if call.start_ns < report.end_ns and report.start_ns < call.end_ns:
-                found.append(
-                    (alike, seen.flow is not None and seen.flow == other.flow, seen.beside is other or other.beside is seen, call)
-                )
-        return [max(found, key=lambda each: each[:3])[3]] if found else []
+            unknown = call is not None and not (call.failed or call.response_ids or call.response.usage.known())
+            if call is not None and unknown and (other.scope, other.request) == (seen.scope, seen.request):
+                return [call]
+        return []
+
+    def beside(self, seen: Seen, report: Call) -> list[Call]:
+        """What a view beside it saw, if no sign denies it: of several the nearest, of those the latest."""
+        if seen.scope == OWN:
+            return []
+        others = [(other, other.call) for other in reversed(self._counted.copy()) if other.call is not None]
+        pairs = (Pair(seen, report, other, call, tokens_agree(call, report)) for other, call in others)
+        one = [pair for pair in pairs if all(sign(pair) is not False for sign in SIGNS.values())]
+        return [max(one, key=Pair.nearness).call] if one else []
 
     def add_run(self, run: Run) -> None:
         """Remember a run of a tool, for a view of it that does not lie around it by its parents."""
@@ -363,17 +373,14 @@ class SeenCalls:
         It began in the same operation of ours. What runs in one thread or asyncio task runs one after the other: what lies in
         time in the view there is its run; what began elsewhere is it with the same arguments.
         """
-        found: list[tuple[bool, int, Run]] = []
-        arguments = _brief(arguments)
-        for run in self._runs.copy():
-            if run.tool != seen.tool or seen.scope in run.scopes or not _in_time_of(run, seen):
-                continue
-            place = run.place()
-            if place is None or seen.place is None or seen.place() is not place:
-                continue
-            alike = _same_arguments(arguments, run.arguments)
-            if alike or (run.flow is not None and run.flow == seen.flow):
-                found.append((not alike, run.start_ns, run))
+        given, place = _brief(arguments), None if seen.place is None else seen.place()
+        found = [
+            (not alike, run.start_ns, run)
+            for run in self._runs.copy()
+            if run.tool == seen.tool and seen.scope not in run.scopes and _in_time_of(run, seen)
+            if place is not None and run.place() is place
+            if (alike := _same_arguments(given, run.arguments)) or (run.flow is not None and run.flow == seen.flow)
+        ]
         if not found:
             return None
         # That which began first: a view that ends later may have begun later, too.
@@ -422,15 +429,14 @@ def _same_arguments(given: Any, ours: Any) -> bool:
     return all(key in ours and ours[key] == value for key, value in given.items())
 
 
-def _remember(known: dict[str, object] | dict[str, Seen] | dict[str, Call], key: str, value: object) -> None:
-    found: dict[str, object] = known  # type: ignore[assignment]  # of one type each
-    found.pop(key, None)
-    found[key] = value
-    while len(found) > MAX_REMEMBERED:
-        found.pop(first_of(found) or key, None)
+def _remember(known: dict[str, Any], key: str, value: Seen | Call) -> None:
+    known.pop(key, None)
+    known[key] = value
+    while len(known) > MAX_REMEMBERED:
+        known.pop(first_of(known) or key, None)
 
 
-def _is_same(known: Call, report: Call) -> bool:
+def _one_answer(known: Call, report: Call) -> bool:
     """Whether two reports with the same response id are of one request.
 
     Ids are not unique everywhere: local servers draw them from a small range or send a fixed one. So one library's reports are of
@@ -440,29 +446,61 @@ def _is_same(known: Call, report: Call) -> bool:
     shared = known.scopes & report.scopes
     if shared and (not overlap or OWN in shared):
         return False
-    if overlap and not shared:
-        return True
-    ours, theirs = known.response.usage, report.response.usage
+    return (overlap and not shared) or tokens_agree(known, report) is not False
+
+
+def _shared(one: frozenset[str], other: frozenset[str]) -> bool | None:
+    return not one.isdisjoint(other) if one and other else None
+
+
+def tokens_agree(one: Call, other: Call) -> bool | None:
+    """Whether two reports have the same tokens, as far as both know them; ``None`` if they share none."""
+    ours, theirs = one.response.usage, other.response.usage
     pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
-    return all(not a or not b or a == b for a, b in pairs)
+    compared = [known == reported for known, reported in pairs if known and reported]
+    return all(compared) if compared else None
 
 
-def _one_within(known: Call, report: Call) -> bool:
-    """Whether one of two reports lies in time in the other, or began in one that was stopped: its stream may be closed later."""
-    outer, inner = (known, report) if known.start_ns <= report.start_ns else (report, known)
-    return inner.end_ns <= outer.end_ns or outer.stopped
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A view that ends, and one beside it that counts, with what each reports."""
+
+    seen: Seen
+    report: Call
+    other: Seen
+    call: Call
+    alike: bool | None
+    """`tokens_agree` of both."""
+
+    def in_one_place(self) -> bool:
+        """Whether one of the views, or an AI span around it, may be what the other is, or one around that."""
+        within = _is_within(self.call, self.report) or _is_within(self.report, self.call)
+        return any(one.in_place_of(its, within, bool(self.alike)) for one in self.seen.views() for its in self.other.views())
+
+    def nearness(self) -> tuple[bool, bool, bool]:
+        """The larger, the likelier they are of one request."""
+        beside = self.seen.beside is self.other or self.other.beside is self.seen
+        return bool(self.alike), self.seen.in_flow_of(self.other), beside
 
 
-def _figures_agree(known: Call, report: Call) -> bool | None:
-    """Whether two reports have the same tokens, as far as both know them; ``None`` if they contradict each other."""
-    if known.failed != report.failed and not (known.stopped or report.stopped):
-        return None
-    if known.response_ids and report.response_ids and known.response_ids.isdisjoint(report.response_ids):
-        return None
-    ours, theirs = known.response.usage, report.response.usage
-    pairs = ((ours.input_tokens, theirs.input_tokens), (ours.output_tokens, theirs.output_tokens))
-    compared = [one == other for one, other in pairs if one and other]
-    return bool(compared) if all(compared) else None
+def _is_within(one: Call, other: Call) -> bool:
+    """Whether one lies in time in the other, or began in it and that was stopped: its own stream may be closed later."""
+    return other.start_ns <= one.start_ns and (one.end_ns <= other.end_ns or other.stopped)
+
+
+SIGNS: dict[str, Callable[[Pair], bool | None]] = {
+    "library": lambda two: False if two.call.scopes & two.report.scopes else None,
+    "time": lambda two: None if two.call.start_ns < two.report.end_ns and two.report.start_ns < two.call.end_ns else False,
+    "outcome": lambda two: None if two.call.failed == two.report.failed or two.call.stopped or two.report.stopped else False,
+    "ids": lambda two: _shared(two.call.response_ids, two.report.response_ids),
+    "tokens": lambda two: two.alike,
+    "provider": lambda two: None if two.alike or two.seen.of_one_provider(two.other) else False,
+    "place": Pair.in_one_place,
+}
+"""Whether two views beside each other are of one request, or ``None`` for what is not known of one. The cheap ones come first."""
+
+WAYS = (SeenCalls.inside, SeenCalls.of_answer, SeenCalls.of_around, SeenCalls.completed, SeenCalls.beside)
+"""Where the request is looked for that a view saw, in this order."""
 
 
 def _sums_up(inside: list[Call], report: Call) -> bool:
