@@ -431,6 +431,7 @@ class AdoptedSpan:
         # So logfire marks what is no span: it tells a stream's answer when that has been read.
         seen.completes = end["attributes"].get("logfire.span_type") == "log"
         seen.request = (self._start.get("parent_span_id"), reading.provider, reading.model)
+        seen.models |= {name for name in (reading.model, reading.response_model) if name}
         self._stopped = end["status_code"] == "ERROR" and _is_stopped(end)
         report = Call(
             seen.span_id,

@@ -466,6 +466,19 @@ def sibling_of_another_name_of_the_provider() -> None:
     )
 
 
+def sibling_whose_model_is_named_by_the_answer() -> None:
+    """By the version that its alias stands for, and by that of a deployment which is called otherwise."""
+    for requested, answered in (("gpt-4o", "gpt-4o-2024-08-06"), ("of-our-own", "gpt-4o-2024-08-06")):
+        outer, inner = view("langchain", requested), view("client", requested)
+        named = {**chat((500, 10), None), "gen_ai.request.model": answered}
+        told({inner: named, outer: {**chat((500, 10), None), "gen_ai.request.model": requested}})
+
+
+def siblings_of_which_one_names_the_alias_only() -> None:
+    outer, inner = view("langchain", "gpt-4o"), trace.get_tracer("client").start_span("a span")
+    told({inner: chat(response_id=None, **{"gen_ai.request.model": "gpt-4o-2024-08-06"}), outer: chat(response_id=None)})
+
+
 def inside_a_sibling_without_ids() -> None:
     """As a stream whose span OpenInference ends first, beside that of another in which is the client's own."""
     outer, middle = view("openinference"), view("genai")
@@ -568,6 +581,8 @@ SITUATIONS: dict[Callable[[], None], Counts] = {
     what_is_around_ours_ends_first_and_nothing_is_inside: ONE,
     **dict.fromkeys((siblings_without_ids, siblings_without_ids_the_outer_one_first, sibling_with_id_only_on_one), ONE),
     **dict.fromkeys((sibling_of_another_name_of_the_provider, siblings_of_which_only_one_knows, siblings_known_late), ONE),
+    sibling_whose_model_is_named_by_the_answer: (2, 1000, 20),
+    siblings_of_which_one_names_the_alias_only: ONE,
     **dict.fromkeys((inside_a_sibling_without_ids, inside_a_sibling_that_ended_first), ONE),
     a_callback_after_the_client_without_ids: ONE,
     **dict.fromkeys((an_agent_around_its_request, by_the_conventions_of_old), ONE),

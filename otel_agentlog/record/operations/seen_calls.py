@@ -35,7 +35,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from otel_agentlog._interrupts import first_of
-from otel_agentlog._startup import dataclass
+from otel_agentlog._startup import dataclass, lazy_pattern
 from otel_agentlog.vocabulary.usage import USAGE_FIELDS, Response, Usage
 
 OWN = ""
@@ -136,6 +136,8 @@ class Seen:
     """The request it turned out to have seen, once it has ended."""
     request: tuple[str | None, str | None, str | None] = (None, None, None)
     """Of an AI span: its parent's span id, provider and model, as far as its attributes have them."""
+    models: frozenset[str] = frozenset()
+    """All names that it had for the model: some libraries put that of the answer in the place of the one that was requested."""
     purpose: Purpose = (False, None)
     beside: Seen | None = None
     """The open AI span of another library that may see the same request, but was not made current: it is no parent."""
@@ -205,7 +207,7 @@ class Seen:
         other and nothing but spans of their own libraries is between their parents; and where one operation of ours began both,
         in one thread or asyncio task, or with tokens that are ``alike``, unless one is below the other all the same.
         """
-        if other.scope == self.scope or not _one_model(self.request[2], other.request[2]):
+        if other.scope == self.scope or not self.of_one_model(other):
             return False
         if other.request[0] == self.request[0] or (within and other.below == self.below):
             return True
@@ -233,6 +235,15 @@ class Seen:
         ours, theirs = self.request[1], other.request[1]
         return ours is None or theirs is None or ours.lower() == theirs.lower()
 
+    def of_one_model(self, other: Seen) -> bool:
+        """Whether one of its names for the model may be one of the other's, or one does not name it."""
+        named = self.models and other.models
+        return not named or any(_one_model(ours, theirs) for ours in self.models for theirs in other.models)
+
+
+_VERSION = lazy_pattern(r"[-@](\d{8}|\d{4}-\d\d-\d\d|\d{4}|\d{3}|latest)$")
+"""In a model's name, at its end."""
+
 
 def is_another(one: Purpose, other: Purpose) -> bool:
     """Whether one was for embeddings and the other was not, of another model: an answer whose making needed embeddings."""
@@ -240,10 +251,17 @@ def is_another(one: Purpose, other: Purpose) -> bool:
 
 
 def _one_model(one: str | None, other: str | None) -> bool:
-    """Whether two names may be of one model: some have its maker or place before it (``models/…``, ``anthropic.…``)."""
+    """Whether two names may be of one model.
+
+    Some have its maker or place before it (``models/…``, ``anthropic.…``), and that of an answer has the version that an alias
+    stands for (``gpt-5``: ``gpt-5-2025-08-07``).
+    """
     if one is None or other is None or one == other:
         return True
-    short, long = sorted((one.lower(), other.lower()), key=len)
+    versions = [found[1].replace("-", "") for name in (one, other) if (found := _VERSION.search(name.lower()))]
+    if len(versions) == 2 and versions[0] != versions[1] and "latest" not in versions:
+        return False
+    short, long = sorted((_VERSION.sub("", name.lower()) for name in (one, other)), key=len)
     return long.endswith(short) and (len(long) == len(short) or long[-len(short) - 1] in "/.:")
 
 
@@ -282,7 +300,7 @@ class SeenCalls:
 
     def begin_call(self, seen: Seen, request: tuple[str | None, str | None, str | None]) -> None:
         """Note that a span of another library begins as an AI span, and what lies beside it."""
-        seen.request = request
+        seen.request, seen.models = request, frozenset([request[2]] if request[2] else ())
         beside = [
             other
             for other in [*self._open.copy().values()][-MAX_BESIDE:]

@@ -65,6 +65,33 @@ def requests(views: Iterable[View], ends: Iterable[int] | None = None) -> int:
     return sum(told[number].end(known, begun[number]) for number in (ends or range(len(told))))
 
 
+MODELS: list[tuple[str, str, int]] = [
+    ("gpt-5", "GPT-5", 1),
+    ("gemini-2.5-flash", "models/gemini-2.5-flash", 1),
+    ("claude-sonnet-4-5", "us.anthropic.claude-sonnet-4-5", 1),
+    ("gpt-5", "gpt-5-2025-08-07", 1),
+    ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929", 1),
+    ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929", 1),
+    ("claude-sonnet-4-5", "anthropic/claude-sonnet-4-5-20250929", 1),
+    ("claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219", 1),
+    ("gemini-2.0-flash", "gemini-2.0-flash-001", 1),
+    ("gpt-4", "gpt-4-0613", 1),
+    ("gpt-4-0613", "gpt-4-1106", 2),
+    ("gpt-5-2025-08-07", "gpt-5-2025-10-01", 2),
+    ("gpt-5", "gpt-5-mini", 2),
+    ("gpt-5", "gpt-5-mini-2025-08-07", 2),
+    ("gpt-4o", "gpt-4o-mini", 2),
+    ("o3", "o3-pro", 2),
+    ("llama-3.1-8b", "llama-3.1-70b", 2),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "wanted"), MODELS)
+def test_names_of_one_model(one: str, other: str, wanted: int) -> None:
+    """With its maker, its place or its version, or without."""
+    assert in_any_order((replace(A, parent="p", model=one), replace(B, parent="p", model=other))) == {wanted}
+
+
 HERE = Operation()
 
 

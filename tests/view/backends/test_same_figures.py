@@ -33,11 +33,13 @@ from tests.end_to_end.test_counted_once import (
     inside_a_sibling_that_ended_first,
     inside_a_sibling_without_ids,
     sibling_of_another_name_of_the_provider,
+    sibling_whose_model_is_named_by_the_answer,
     sibling_with_id_only_on_one,
     siblings,
     siblings_by_their_output,
     siblings_known_late,
     siblings_of_one_library,
+    siblings_of_which_one_names_the_alias_only,
     siblings_of_which_only_one_knows,
     siblings_without_ids,
     siblings_without_ids_the_outer_one_first,
@@ -172,7 +174,8 @@ SIDE_BY_SIDE = (
     *(a_failure_in_a_chain, failures_at_once_in_a_chain, two_frameworks_around_a_failure, alike_in_two_frameworks),
     *(a_failure_in_a_tool_that_a_failed_request_ran, a_request_that_is_cancelled),
     *(a_stream_that_is_left, a_stream_that_is_left_known_to_the_client, streams_at_once_of_which_one_is_left),
-    a_stream_that_is_cancelled_in_a_chain_and_closed_later,
+    *(a_stream_that_is_cancelled_in_a_chain_and_closed_later, sibling_whose_model_is_named_by_the_answer),
+    siblings_of_which_one_names_the_alias_only,
 )
 """What only who was there knows to be one request."""
 
