@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from otel_agentlog.export.transport import headers as headers_module
 from otel_agentlog.export.transport.result import MAX_RETRY_AFTER_S, SendResult, Verdict, http_result, retry_after
 from otel_agentlog.export.transport.senders import Sender, make_sender
 from otel_agentlog.settings.fields import load
@@ -268,6 +269,55 @@ def test_the_standard_variables_are_followed(
     assert request.headers["x-team"] == "red"
     assert "authorization" not in request.headers
     assert protocol == GRPC or request.headers["content-encoding"] == "gzip"
+
+
+WRONG_HEADERS = {
+    **dict.fromkeys(["content-length", "Transfer-Encoding", "content-type", "CONTENT-ENCODING", "te", "trailer"], "chunked"),
+    "x-nul": "%00",
+    "x-line": "a%0d%0ab",
+    "x-euro": "%e2%82%ac",
+    "x%0d%0ay": "1",
+    "x%20space": "1",
+    "x%c3%a9": "1",
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", [*WRONG_HEADERS, "all"])
+def test_headers_that_no_request_can_have_are_left_out(
+    otlp_receiver: OtlpReceiver,
+    spans: Sequence[Any],
+    protocol: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others are sent, the batch arrives as it is, and the warning has the name alone."""
+    headers_module._warn_of_header.cache_clear()
+    wrong = {each: value for each, value in WRONG_HEADERS.items() if name in (each, "all")}
+    given = {"x-before": "1", **wrong, "x-after": "hunter2"}
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", ",".join(f"{each}={value}" for each, value in given.items()))
+
+    assert _sender(_of(otlp_receiver, protocol), protocol).send(spans).verdict is Verdict.DELIVERED
+    assert len(otlp_receiver.spans()) == len(spans)
+    (request,) = otlp_receiver.requests()
+    assert (request.headers["x-before"], request.headers["x-after"]) == ("1", "hunter2")
+    assert len([record for record in caplog.records if "left out" in record.message]) == len(wrong)
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("header", ["X-data-bin=abc", "grpc-timeout=1", "grpc-encoding=snappy", "x-latin=%c3%a9"])
+def test_what_only_grpc_cannot_have_is_left_out_there(
+    otlp_receiver: OtlpReceiver, spans: Sequence[Any], header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over http it is a header like any other."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", header)
+    for protocol in (HTTP, GRPC):
+        assert _sender(_of(otlp_receiver, protocol), protocol).send(spans).verdict is Verdict.DELIVERED
+    by_http, by_grpc = otlp_receiver.requests()
+    name = header.partition("=")[0].lower()
+    assert name in by_http.headers
+    assert by_grpc.headers.get(name) is None
 
 
 def test_exporters_say_nothing_while_we_send(

@@ -3,6 +3,7 @@
 senders.py          which sender a signal gets, by exporter and protocol
 http.py             OTLP over http, with urllib3
 grpc.py             OTLP over gRPC
+headers.py          the headers that the variable names
 metric_exporter.py  the exporter of metrics over http
 statsd.py           the exporter of metrics to StatsD
 otlp.py             OTLP requests and responses; what others made with the SDK

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from google.protobuf.message import DecodeError
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]  # no stubs exist
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs exist
-from opentelemetry.util.re import parse_env_headers
 
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog.export.transport import otlp
+from otel_agentlog.export.transport.headers import GRPC, headers_of
 from otel_agentlog.export.transport.result import DELIVERED, SendResult, Verdict, grpc_result
 from otel_agentlog.export.transport.services import SERVICES
 from otel_agentlog.export.transport.suppression import suppressed_logging
@@ -40,7 +40,7 @@ class GrpcSender:
 
     def __init__(self, signal: str, endpoint: str, connection: Connection) -> None:
         self._signal, self._connection = signal, connection
-        self._headers = tuple(parse_env_headers(connection.headers, liberal=True).items())
+        self._headers = tuple(headers_of(connection, GRPC).items())
         self._channel = _channel(endpoint, connection)
         self._export = _call(signal, self._channel)
         self._is_closed = False

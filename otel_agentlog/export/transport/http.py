@@ -31,7 +31,6 @@ from urllib.request import getproxies, proxy_bypass
 import certifi
 import urllib3
 from opentelemetry.exporter.otlp.proto.common.version import __version__ as otlp_version
-from opentelemetry.util.re import parse_env_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeoutError
@@ -39,6 +38,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._platform.fork import after_fork_in_child
 from otel_agentlog.export.transport import otlp
+from otel_agentlog.export.transport.headers import HTTP, headers_of
 from otel_agentlog.export.transport.result import SendResult, Verdict, http_result, is_not_otlp, readable
 from otel_agentlog.export.transport.suppression import suppressed_logging
 from otel_agentlog.settings.parsers import DEFAULT_TIMEOUT_S, Connection
@@ -256,7 +256,7 @@ def _headers(endpoint: str, connection: Connection) -> dict[str, str]:
     }
     if connection.compression in _COMPRESS:
         headers["content-encoding"] = connection.compression
-    headers.update(parse_env_headers(connection.headers, liberal=True))
+    headers.update(headers_of(connection, HTTP))
     if (user := _user(urlsplit(endpoint))) is not None:
         headers.update(urllib3.make_headers(basic_auth=user))
     return headers

@@ -75,11 +75,14 @@ def make_metric_exporter(settings: Settings, clean: Callable[[Any], Any] = lambd
     from grpc import Compression
     from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 
-    # Given, as the exporter raises for compressions that are for http alone.
-    is_gzip = settings.connection_of("metrics").compression == "gzip"
+    from otel_agentlog.export.transport.headers import GRPC, headers_of
+
+    # Both given, as the exporter raises for compressions that are for http alone, and takes headers that gRPC refuses.
+    connection = settings.connection_of("metrics")
+    is_gzip, headers = connection.compression == "gzip", headers_of(connection, GRPC)
     compression = Compression.Gzip if is_gzip else Compression.NoCompression
     make = _cleaning(OTLPMetricExporter, clean)
-    return make(endpoint=endpoint, insecure=endpoint.startswith("http://"), compression=compression)
+    return make(endpoint=endpoint, insecure=endpoint.startswith("http://"), compression=compression, headers=headers)
 
 
 def takes_plain_histograms(settings: Settings) -> bool:
