@@ -136,6 +136,9 @@ def test_standard_variables_choose_exporter_and_protocol(environment: dict[str, 
     assert (found.exporter("traces"), found.protocol_of("traces")) == (exporter, protocol)
 
 
+WAITED_FOR = ("_interval_s", "_delay_s", "_timeout_s")
+
+
 class LogLevel(enum.Enum):
     """Levels as an application of its own has them."""
 
@@ -182,6 +185,15 @@ class LogLevel(enum.Enum):
 def test_values_are_taken_in_every_usual_form(setting: str, value: Any, expected: object) -> None:
     """Sizes and times with units, levels by number and as members of enumerations."""
     assert getattr(load({setting: value}, environment={}), setting) == expected
+
+
+@pytest.mark.parametrize("name", [item.name for item in dataclasses.fields(Settings) if item.name.endswith(WAITED_FOR)])
+def test_no_time_is_longer_than_a_system_waits(name: str) -> None:
+    """Every time that is waited for: a thread or a socket raises for one that is much longer."""
+    for value in (1e30, "1e12", "8d", datetime.timedelta.max):
+        with pytest.raises(ConfigurationError, match=f"{name}.* at most 604800"):
+            load({name: value}, environment={})
+    assert getattr(load({name: "7d"}, environment={}), name) == 604_800
 
 
 @pytest.mark.parametrize("name", [item.name for item in dataclasses.fields(Settings) if item.metadata])

@@ -32,6 +32,7 @@ _NOT_FAILED = ENDED - UNSUCCESSFUL
 _PROTOCOL = values.one_of("http/protobuf", "grpc")
 _EXPORTER = values.one_of("otlp", "console", "none")
 _DAY_S = 86400.0
+_WAIT = values.duration(0, at_most=standard.LONGEST_WAIT_S)
 _SERVICE = ("AGENTLOG_SERVICE_NAME", "OTEL_SERVICE_NAME")
 
 
@@ -167,7 +168,7 @@ class Settings:
     """Whether records of stdlib ``logging`` are recorded too, whatever level and handlers the root logger has."""
     propagate_threads: bool = _setting(True, "AGENTLOG_PROPAGATE_THREADS", read=values.flag)
     """Whether new threads and thread pools continue the context they were started in."""
-    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=values.duration(0))
+    resource_interval_s: float = _setting(0.2, "AGENTLOG_RESOURCE_INTERVAL", read=_WAIT)
     """Seconds between two samples of CPU time and memory while tasks and tool runs are open; 0: nothing is measured."""
     redaction_keys: Sequence[str] = _setting((), "AGENTLOG_REDACTION_KEYS", read=values.texts)
     """Further keys whose values are secret."""
@@ -240,9 +241,9 @@ class Settings:
     """Items that wait in memory for the collector; past it they stay in the folder and are sent later."""
     batch_size: int = _setting(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", read=values.number(1, whole=True))
     """Items of one request."""
-    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=values.duration(0))
+    send_delay_s: float = _setting(1.0, "AGENTLOG_SEND_DELAY", read=_WAIT)
     """Longest time, in seconds, that an item waits for company; ``OTEL_BSP_SCHEDULE_DELAY`` (milliseconds) sets it too."""
-    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=values.duration(0))
+    shutdown_timeout_s: float = _setting(5.0, "AGENTLOG_SHUTDOWN_TIMEOUT", read=_WAIT)
     """Longest time, in seconds, that the end of the process waits for all signals together."""
     catch_up_days: float = _setting(7.0, "AGENTLOG_CATCH_UP_DAYS", read=values.duration(0, _DAY_S))
     """How old, in days, tasks of other processes may be that are sent in the background because they still wait; 0: none."""
@@ -355,7 +356,7 @@ def load(
 
 
 def _milliseconds(name: str, value: Any) -> float:
-    found: float = values.number(0)(name, value)
+    found: float = values.number(0, at_most=standard.LONGEST_WAIT_S * 1000)(name, value)
     return found / 1000
 
 

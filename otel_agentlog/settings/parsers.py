@@ -162,9 +162,9 @@ def _number(value: Any) -> int | float | None:
         return None
 
 
-def duration(at_least: float, unit_s: float = 1.0) -> Callable[[str, Any], Any]:
+def duration(at_least: float, unit_s: float = 1.0, at_most: float = math.inf) -> Callable[[str, Any], Any]:
     """A reader of a time: a number of ``unit_s`` seconds each, a `timedelta`, or a text such as ``500ms`` or ``7d``."""
-    plain = number(at_least)
+    plain = number(at_least, at_most=at_most)
 
     def read(name: str, value: Any) -> Any:
         if isinstance(value, timedelta):
@@ -379,4 +379,4 @@ def _seconds(text: str | None) -> float:
     except ValueError:
         raise_interrupt()
         return DEFAULT_TIMEOUT_S
-    return seconds if 0 < seconds < float("inf") else DEFAULT_TIMEOUT_S
+    return seconds if 0 < seconds <= standard.LONGEST_WAIT_S else DEFAULT_TIMEOUT_S

@@ -9,8 +9,8 @@ Configuration"), older forms in the releases of the instrumentations.
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -23,6 +23,9 @@ Reading: TypeAlias = "tuple[Any, str | None]"
 """The value, or ``None`` where none can be used; and what is wrong with the text, or ``None``."""
 Reader: TypeAlias = "Callable[[str, str, Mapping[str, str]], Reading]"
 """Takes the variable's name, its text, and the environment."""
+
+LONGEST_WAIT_S = 7 * 86_400.0
+"""Longest time, in seconds, that anything here waits: systems refuse to wait much longer, Linux for a socket from 25 days on."""
 
 _OWN = ("AGENTLOG_", "TASK_LOGS_")
 
@@ -199,12 +202,16 @@ def _is_count(text: str) -> bool:
         return False
 
 
-def _is_duration(text: str) -> bool:
+def _is_duration(text: str, at_most: float = threading.TIMEOUT_MAX * 1000) -> bool:
     try:
-        return 0 < float(text) < math.inf
+        return 0 < float(text) <= at_most
     except ValueError:
         raise_interrupt()
         return False
+
+
+def _is_timeout(text: str) -> bool:
+    return _is_duration(text, LONGEST_WAIT_S)
 
 
 def _one_of(*words: str) -> Callable[[str], bool]:
@@ -222,13 +229,13 @@ def _is_provider(signal: str) -> Callable[[str], bool]:
 
 _FOR_SDK: Mapping[str, tuple[Callable[[str], bool], str]] = {
     **dict.fromkeys(_LIMITS, (_is_count, "a whole number of at least 0")),
-    "OTEL_METRIC_EXPORT_INTERVAL": (_is_duration, "milliseconds, more than 0"),
-    "OTEL_METRIC_EXPORT_TIMEOUT": (_is_duration, "milliseconds, more than 0"),
+    "OTEL_METRIC_EXPORT_INTERVAL": (_is_duration, "milliseconds, more than 0 and no more than a thread can wait"),
+    "OTEL_METRIC_EXPORT_TIMEOUT": (_is_duration, "milliseconds, more than 0 and no more than a thread can wait"),
     "OTEL_METRICS_EXEMPLAR_FILTER": (
         _one_of("always_on", "always_off", "trace_based"),
         "one of always_on, always_off, trace_based",
     ),
-    **{f"{name}_TIMEOUT": (_is_duration, "a time of more than 0") for name in _OTLP},
+    **{f"{name}_TIMEOUT": (_is_timeout, f"seconds, more than 0 and at most {LONGEST_WAIT_S:g}") for name in _OTLP},
     **{f"{name}_COMPRESSION": (_one_of("gzip", "deflate", "none", ""), "one of none, gzip, deflate") for name in _OTLP},
     **{
         f"OTEL_PYTHON_{signal.upper()}_PROVIDER": (_is_provider(signal), "the name of a provider that is installed")

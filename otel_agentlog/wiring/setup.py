@@ -28,7 +28,7 @@ from otel_agentlog.record.redaction.stream import StreamGuard
 from otel_agentlog.record.resources import ResourceSampler
 from otel_agentlog.record.sanitize.cleaner import Cleaner
 from otel_agentlog.settings.fields import Settings, home
-from otel_agentlog.settings.standard import usable_variables
+from otel_agentlog.settings.standard import LONGEST_WAIT_S, usable_variables
 from otel_agentlog.store.app_log import LogLimits, LogNames, RotatingLog, choose_directory
 from otel_agentlog.store.control import ControlFile
 from otel_agentlog.store.delivery.process_lock import ProcessLock
@@ -355,14 +355,11 @@ class LinesOfTasks:
             self._log.append(envelope.line)
 
 
-_MOST_S = 7 * 86400.0
-
-
 def _seconds(given: object, otherwise: float) -> float:
     """A timeout given to `flush` or `shutdown`; of what is no number a warning tells once."""
     if given is None:
         return otherwise
-    if type(given) in (int, float) and (seconds := float(min(given, _MOST_S))) == seconds:  # type: ignore[call-overload]  # a number
+    if type(given) in (int, float) and (seconds := float(min(given, LONGEST_WAIT_S))) == seconds:  # type: ignore[call-overload]  # a number
         return max(0.0, seconds)
     _warn_once(f"timeout_s: expected a number of seconds, found {shown(given)}; {otherwise:g} is used")
     return otherwise

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.sdk import environment_variables as sdk_variables
 
 from otel_agentlog.settings.fields import load
+from otel_agentlog.testing.otlp.receiver import OtlpReceiver
 from tests.support.app_logs import whole_log
 from tests.support.forking import PYTHON
 
@@ -66,6 +67,18 @@ def test_no_standard_variable_keeps_a_program_from_recording(junk: str, tmp_path
 
     assert "important" in [line.get("message") for line in recorded(tmp_path)]
     assert (tmp_path / "tasks" / "t" / "04-final-result.json").exists()
+
+
+def test_a_time_that_nobody_waits_is_told_and_left_out(otlp_receiver: OtlpReceiver, tmp_path: Path) -> None:
+    """What is sent arrives as if it were not set; no thread ends of it."""
+    times = [name for name in STANDARD if name.startswith(("OTEL_EXPORTER_OTLP", "OTEL_METRIC_EXPORT", "OTEL_BSP_SCHEDULE"))]
+    times = [name for name in times if name.endswith(("_TIMEOUT", "_INTERVAL", "_DELAY"))]
+    assert len(times) >= 7
+    _, told = run(tmp_path, {**dict.fromkeys(times, "1e30"), "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_receiver.http_endpoint})
+
+    assert "Traceback" not in told
+    assert [name for name in times if name not in told] == []
+    assert {span["name"] for span in otlp_receiver.spans()} == {"invoke_workflow", "s"}
 
 
 @pytest.mark.parametrize("variable", STANDARD)
