@@ -131,11 +131,15 @@ class PriceTable:
         """Read the table on a thread of its own, once, so that no AI call waits for it at its end."""
         if self._loading is not None:
             return
-        self._loading = OwnThread(self.load, "agentlog-prices")
+        self._loading = OwnThread(self._try_to_load, "agentlog-prices")
         try:
             self._loading.start()
         except RuntimeError:
             raise_interrupt()  # no new threads at the end of the interpreter; the table is read where it is needed
+
+    def _try_to_load(self) -> None:
+        with suppress_errors(Exception):  # no file can be opened, perhaps; the table is read where it is needed
+            self.load()
 
     def join(self, timeout_s: float) -> None:
         """Wait until that has ended, at most this long."""

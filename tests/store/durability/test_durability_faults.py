@@ -254,6 +254,40 @@ def test_no_descriptor_left_at_all(tasks_root: Path) -> None:
     ]
 
 
+FIRST_CALLS = {
+    "task": "with agentlog.task('t', input={'a': {1}}) as task:\n task.output('x')\n task.checkpoint()\n task.result = 1",
+    "carrier": "with agentlog.task('t') as task:\n carrier = task.carrier()\nagentlog.task(resume=carrier).start().end()",
+    "failure": "try:\n with agentlog.step('s'): raise ValueError('wrong')\nexcept ValueError: log.exception('failed')",
+    "ai_call": "with agentlog.ai_call('claude-opus-4-5', provider='anthropic', messages='hi') as call: call.record(ANSWER)",
+    "stream": "with agentlog.ai_call('gpt-4o', provider='openai') as call: list(call.stream([{'choices': []}]))",
+    "tool": "agentlog.tool('repeat')(lambda text: text * 3_000_000)('a')",
+    "generator": "list(agentlog.step('numbers')(lambda: (yield 1))())",
+    "webhook": "with agentlog.webhook('github', 'push', {'a': 1}) as hook: hook.stage('validation', status='passed')",
+    "secret": "log.info('password=hunter2 AKIAIOSFODNN7EXAMPLE')\nlogging.getLogger('x').error('%s', object())",
+    "flush": "with agentlog.bind(correlation_id='x'): agentlog.current_task()\nagentlog.flush(0.5)",
+}
+
+
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_the_first_call_may_come_when_no_file_can_be_opened(name: str, tmp_path: Path) -> None:
+    """What it imports, on threads too, raises and prints nothing; its names were looked up before."""
+    program = (
+        "import logging, os, resource, sys, otel_agentlog as agentlog\n"
+        "ANSWER = {'model': 'claude-opus-4-5', 'usage': {'input_tokens': 1, 'output_tokens': 2}, 'content': []}\n"
+        "agentlog.configure(directory=sys.argv[1], log_directory=sys.argv[1], console='off')\n"
+        "log, task = agentlog.get_logger('first'), agentlog.task\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))\n"
+        "try:\n"
+        "    while True: os.open('/dev/null', os.O_RDONLY)\n"
+        "except OSError: pass\n"
+        f"{FIRST_CALLS[name]}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_fault_that_lasts_costs_one_warning_a_minute(tasks_root: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A thousand lost lines: one warning, without any of the values, and few system calls."""
     tasks_root.parent.mkdir(exist_ok=True)
