@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -10,13 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_agentlog.export.transport import headers as headers_module
+from otel_agentlog.export.transport import otlp
 from otel_agentlog.export.transport.result import MAX_RETRY_AFTER_S, SendResult, Verdict, http_result, retry_after
 from otel_agentlog.export.transport.senders import Sender, make_sender
 from otel_agentlog.settings.fields import load
@@ -129,6 +131,30 @@ def test_how_many_were_not_taken_and_why_is_kept(otlp_receiver: OtlpReceiver, sp
     result = _sender(_of(otlp_receiver, protocol), protocol).send(spans)
 
     assert (result.rejected, result.message) == (7, "too  [31mold")
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(
+    count=_JSON | st.sampled_from(["7", "-1", "9" * 5000, "1e3", "NaN"]),
+    message=_JSON,
+    signal=st.sampled_from(["traces", "logs"]),
+)
+@example(count=float("inf"), message="", signal="traces")
+@example(count=True, message="", signal="logs")
+def test_whatever_json_says_of_a_success_it_is_one(count: Any, message: Any, signal: str) -> None:
+    """The status is the acknowledgement; what is no number takes nothing back, or the same would be sent for ever."""
+    key = {"traces": "rejectedSpans", "logs": "rejectedLogRecords"}[signal]
+    body = json.dumps({"partialSuccess": {key: count, "errorMessage": message}}).encode()
+    result = otlp.read_response(signal, "application/json", body)
+
+    assert result.verdict is Verdict.DELIVERED
+    is_number = isinstance(count, (int, float)) and not isinstance(count, bool) and abs(count) < float("inf")
+    assert isinstance(count, str) or result.rejected == (max(0, int(count)) if is_number else 0)
 
 
 @BOTH

@@ -184,7 +184,8 @@ def _read_json(signal: str, body: bytes) -> SendResult:
     try:
         partial = json.loads(body)["partialSuccess"]
         # 64-bit integers are strings in protobuf's JSON.
-        return partial_success(int(partial[key]), partial.get("errorMessage", ""))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        count = 0 if isinstance(partial[key], bool) else int(partial[key])
+        return partial_success(count, partial.get("errorMessage", ""))
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError):
         raise_interrupt()
         return DELIVERED
