@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -85,11 +86,14 @@ def search(
     return Page(_rows(root, found), counted.matching, counted.tasks)
 
 
-def rows_of(root: Path, folders: Iterable[Path]) -> Iterator[TaskRow]:
-    """Yield the row of each of these folders below a root, read when it is its turn."""
-    names = [folder.name for folder in folders]
-    for name, noted in ask(root, lambda index: _noted(index, names)).items():
-        yield _row(root / name, noted)
+def rows_of(folders: Sequence[Path]) -> Iterator[TaskRow]:
+    """Yield the row of each of these folders, of one root or of several, read when it is its turn."""
+    names: dict[Path, list[str]] = {}
+    for folder in folders:
+        names.setdefault(folder.parent, []).append(folder.name)
+    found = {root: ask(root, partial(_noted, names=some)) for root, some in names.items()}
+    for folder in folders:
+        yield _row(folder, found[folder.parent][folder.name])
 
 
 def folders(

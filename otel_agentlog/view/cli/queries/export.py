@@ -193,8 +193,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json(job: _Job) -> str:
-    root = job.tasks[0].folder.parent if job.tasks else Path()
-    for task, row in zip(job.read(), rows_of(root, [task.folder for task in job.tasks]), strict=True):
+    for task, row in zip(job.read(), rows_of([task.folder for task in job.tasks]), strict=True):
         final = task.final_result() or {}
         given = (task.input() or {}).get("input")
         job.out.write(json_line({**row.as_json(), "input": given, "result": final.get("result")}))

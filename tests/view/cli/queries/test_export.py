@@ -45,6 +45,16 @@ def test_csv_is_read_back(root: Path, capsysbinary: pytest.CaptureFixture[bytes]
     assert found["good"]["steps"] == "1"
 
 
+def test_a_task_that_is_named_twice(root: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """And one that is named by its folder, which need not be below the root."""
+    elsewhere = str(root.parent / "nothing")
+    folder = str(next(each for each in root.iterdir() if each.name.endswith("bad")))
+    for named in (["--root", str(root), "good", "good", "bad"], ["--root", elsewhere, folder, folder, folder]):
+        written = _export(capsysbinary, *named, "--no-subtasks", "--format", "json").splitlines()
+        assert len(written) == 3
+        assert [json.loads(line)["unpriced"] for line in written] == [False] * 3
+
+
 def test_filtered_json(root: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """The same filters as everywhere; one object a line, with what was asked and what came out."""
     out = _export(capsysbinary, "--root", str(root), "--format", "json", "--failed")
