@@ -2,11 +2,13 @@
 
 A page of another site can make a browser send requests here (CSRF), and can make its own name point here (DNS rebinding). The
 first shows in ``Origin`` and ``Sec-Fetch-Site``, the second in ``Host``; none of the three can be set by a page's script.
-`AccessPolicy` checks a request, `AccessMiddleware` applies it to an application, `read_or_make_token` keeps the token.
+`AccessPolicy` checks a request, `AccessMiddleware` applies it to an application, `HeadAsGet` answers HEAD, `read_or_make_token`
+keeps the token.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import os
@@ -141,6 +143,38 @@ class AccessMiddleware:
         if scope["type"] == "http":
             receive = _limited(receive, self._policy.limits.body_bytes)
         await self._app(scope, receive, _with_headers(send))
+
+
+class HeadAsGet:
+    """ASGI middleware: HEAD is answered as GET is, with the same headers and without a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; of one of HEAD nothing but the head of the answer."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        answered = asyncio.Event()
+        requests: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receiving() -> Message:
+            if requests:
+                return requests.pop()
+            # A stream of events ends as if its client had left.
+            await answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+                answered.set()
+
+        # By the version an application knows that it is told of clients that leave, not by an error of `send`.
+        asgi = {**scope.get("asgi", {}), "spec_version": "2.3"}
+        await self._app({**scope, "method": "GET", "asgi": asgi}, receiving, sending)
 
 
 async def _refuse(problem: HttpProblem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.version import __version__
-from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, AccessPolicy
+from otel_agentlog.view.server.access import LOOPBACK_HOSTS, AccessMiddleware, AccessPolicy, HeadAsGet
 from otel_agentlog.view.server.context import ServerContext
 from otel_agentlog.view.server.limits import Limits
 from otel_agentlog.view.server.params import check_repeats
@@ -69,6 +69,7 @@ def create_app(
     app.include_router(_routes(context))
     app.include_router(static_router())
     add_problem_handlers(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(AccessMiddleware, policy=policy)
     _describe(app)
     return app

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.view.cli.listening import is_loopback
 from otel_agentlog.view.server import create_app, make_router, read_or_make_token
+from otel_agentlog.view.server.limits import Limits
 from tests.support.waiting import wait_until
 from tests.view.server.conftest import TOKEN, client_of
 from tests.view.server.served import Served, received, status_of
@@ -284,3 +285,36 @@ def test_the_server_ends_on_a_signal_while_somebody_listens(stories: Path, tmp_p
         wait_until(lambda: not server._process.running, "the server to end", timeout_s=60)
 
         assert "Traceback" not in server.log()
+
+
+def test_head_is_answered_as_get_is_without_a_body(served: Served) -> None:
+    """As checks of ``curl -I`` and of load balancers have it: page, files, REST, refusals, and streams, which end at once."""
+    for path in (
+        "",
+        "web/main.js",
+        "metrics",
+        "api/tasks",
+        "api/overview",
+        "api/openapi.json",
+        "api/nothing",
+        "api/tasks?limit=x",
+    ):
+        got = served.get(path)
+        status, head, body = _parts(served.ask(f"HEAD /{path}"))
+        assert (status, body) == (got.status_code, b""), path
+        assert head["content-type"] == got.headers["content-type"], path
+        assert head.get("etag") == got.headers.get("etag"), path
+        assert head["x-frame-options"] == "DENY", path
+    more_than_may_be_open = Limits().streams + 3
+    for path in ("/api/live", "/api/tasks/task-paused/stream"):
+        for _ in range(more_than_may_be_open):
+            status, head, body = _parts(served.ask(f"HEAD {path}"))
+            assert (status, head["content-type"], body) == (200, "text/event-stream; charset=utf-8", b"")
+    assert status_of(served.ask("HEAD /api/tasks", {"Host": "evil.example"})) == 403
+    assert "Traceback" not in served.log()
+
+
+def _parts(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    lines = (line.partition(": ") for line in head.decode("latin-1").split("\r\n")[1:])
+    return status_of(answer), {name.lower(): value for name, _, value in lines}, body
