@@ -18,7 +18,7 @@ from otel_agentlog.store.delivery.item_set import ItemSet
 from otel_agentlog.store.folder.files import Descriptor, LineFile, open_directory, replace_file
 from otel_agentlog.store.folder.layout import AGENT_OUTPUT, METADATA, encode_document, now, temp_name
 from otel_agentlog.store.folder.locks import lock_briefly
-from otel_agentlog.store.folder.metadata import merged, read_metadata
+from otel_agentlog.store.folder.metadata import is_newer, merged, read_metadata
 from otel_agentlog.store.folder.reader import TaskReader, read_lines
 from otel_agentlog.vocabulary.coerce import mapping
 from otel_agentlog.vocabulary.lines import encode
@@ -122,8 +122,8 @@ def add_counts(directory: Descriptor, **added: int) -> None:
     """Add to ``recorded``, ``delivered`` and ``dropped``, which other processes may change, too. Raises `OSError`."""
     with lock_briefly(directory, AGENT_OUTPUT):
         found = read_metadata(directory)
-        if not found:
-            # A file that cannot be read must not be replaced by these counts alone.
+        if not found or is_newer(found):
+            # A file that cannot be read must not be replaced by these counts alone; what was sent is in the ledger.
             return
         document = encode_document(merged(found, {}, added))
         replace_file(directory, METADATA, temp_name(METADATA, os.urandom(6).hex()), document, sync=False)

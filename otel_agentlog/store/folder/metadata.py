@@ -46,6 +46,12 @@ USUAL_METADATA_BYTES = 1 << 14
 """What is read first: for a buffer of the most there may be the kernel maps memory, and takes it back."""
 
 
+def is_newer(metadata: Mapping[str, Any]) -> bool:
+    """Whether a later release wrote it, in a format with keys that would be lost if it was written from here."""
+    version = metadata.get("format_version")
+    return type(version) is int and version > FORMAT_VERSION
+
+
 def merged(found: Mapping[str, Any], changes: Mapping[str, Any], delivery: Mapping[str, int]) -> dict[str, Any]:
     """The document with these keys changed and these counts added to its receipt."""
     document: dict[str, Any] = {**_NO_METADATA, **found, **changes, "format_version": FORMAT_VERSION}

@@ -17,6 +17,7 @@ from typing import Any
 import otel_agentlog._platform as system
 from otel_agentlog._interrupts import raise_interrupt
 from otel_agentlog._startup import dataclass
+from otel_agentlog.errors import LayoutError
 from otel_agentlog.store.folder.documents import final_result
 from otel_agentlog.store.folder.files import Descriptor, LineFile, close_dropped, open_directory, replace_file
 from otel_agentlog.store.folder.layout import (
@@ -32,7 +33,7 @@ from otel_agentlog.store.folder.layout import (
     temp_name,
 )
 from otel_agentlog.store.folder.locks import Lock, lock_exclusively, lock_shared
-from otel_agentlog.store.folder.metadata import METADATA_KEYS, merged
+from otel_agentlog.store.folder.metadata import METADATA_KEYS, is_newer, merged
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.liveness import may_be_at_work
 from otel_agentlog.store.recovery.abandoned_task import UNENDED, AbandonedTask, has_result, is_balanced, status_of, valid_time
@@ -189,6 +190,8 @@ class _Recovery:
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
         abandoned = AbandonedTask(task)
+        if is_newer(abandoned.metadata or {}):
+            raise LayoutError(f"a {METADATA} of a later format, which a later release can close")
         if abandoned.waits:
             self._waiting.append(task.folder)
         quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)

@@ -21,6 +21,8 @@ import otel_agentlog as agentlog
 import otel_agentlog._platform as system
 from otel_agentlog.export.semconv.conventions import Conventions
 from otel_agentlog.store import liveness
+from otel_agentlog.store.delivery import ledger
+from otel_agentlog.store.folder.files import open_directory
 from otel_agentlog.store.folder.reader import TaskReader, find_task, list_tasks
 from otel_agentlog.store.recovery import background as recovery_background
 from otel_agentlog.store.recovery import recover as recovery
@@ -459,6 +461,23 @@ def test_planted_things_are_not_followed(planted: str, died: Path, tmp_path: Pat
 
     assert victim.read_text() == "precious"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["tasks", "victim"]
+
+
+def test_a_folder_of_a_later_format_is_left_alone(died: Path) -> None:
+    """Keys that this release does not know would be gone; also where only the counts of what was delivered change."""
+    path = died / "t" / "metadata.json"
+    known = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**known, "format_version": 2, "region": "of later releases"}))
+    before = snapshot(died)
+    for dry_run in (True, False):
+        (repair,) = recover(died, everything=True, dry_run=dry_run).repairs
+        assert (repair.what, repair.problem) == (
+            "failed",
+            "LayoutError: a metadata.json of a later format, which a later release can close",
+        )
+    ledger.add_counts(open_directory(str(died / "t")), delivered=1)
+
+    assert snapshot(died) == before
 
 
 # -- how it is done -----------------------------------------------------------------------------------------------------------
