@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import otel_agentlog as agentlog
 import otel_agentlog.query.errors as errors_module
-from otel_agentlog.query import find_errors
+from otel_agentlog.query import find_errors, search
 from otel_agentlog.store.app_log import log_directories, log_files, mentions
 
 
@@ -112,6 +112,25 @@ def test_an_error_that_passed_through_several_tasks_is_listed_once(tasks_root: P
     assert found.task_id == "task-inner"
     both = find_errors(tasks_root, [tmp_path / "logs"], error_id=found.error_id)
     assert [each.task_id for each in both] == ["task-inner", "task-outer"]
+
+
+def test_what_a_task_counts_as_errors_and_what_is_listed(tasks_root: Path, tmp_path: Path) -> None:
+    """As ``docs/cli.md`` says: what has an id is listed once; a task counts all of its own, and no attempt that was made good."""
+    log = agentlog.get_logger("agent")
+    with agentlog.task("t", task_id="logged"):
+        log.error("nothing was raised")
+    agentlog.task("t", task_id="ended").start().end(outcome="failed")
+    with pytest.raises(KeyError), agentlog.task("t", task_id="parent"), agentlog.step("s"), agentlog.task("t", task_id="child"):
+        raise KeyError("k")
+    with agentlog.task("t", task_id="retried"), agentlog.tool("Read") as run:
+        run.attempt_failed(OSError("busy"), wait_seconds=0.01)
+    agentlog.shutdown()
+
+    counted = {row.task_id: row.metrics["errors"] for row in search(tasks_root).rows}
+    listed = [(each.task_id, each.handled_by_retry) for each in find_errors(tasks_root, [tmp_path / "logs"])]
+
+    assert counted == {"logged": 1, "ended": 1, "parent": 1, "child": 1, "retried": 0}
+    assert sorted(listed) == [("child", False), ("retried", True)]
 
 
 def test_a_log_that_is_renamed_meanwhile_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
