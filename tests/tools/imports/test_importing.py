@@ -189,6 +189,18 @@ def test_wrong_lines_are_kept_aside(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [line["details"]["line"] for line in task.events() if line.get("action") == "import_line_wrong"] == [4]
 
 
+def test_wrong_lines_may_go_to_a_pipe_of_the_shell(tmp_path: Path) -> None:
+    """``--rejects >(jq …)`` names it by a link."""
+    file = _session(tmp_path, ["{broken", *Claude().says("x").answers("a", said("y")).rows])
+    reader, writer = os.pipe()
+
+    assert main(["--root", str(tmp_path / "tasks"), "import", str(file), "--rejects", f"/dev/fd/{writer}"]) == 3
+
+    assert json.loads(os.read(reader, 1 << 16))["line"] == 1
+    os.close(reader)
+    os.close(writer)
+
+
 def test_one_bad_file_stops_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Unknown, ambiguous, unreadable, a pipe, a folder's dangling link: each is told with what was expected."""
     files = tmp_path / "files"

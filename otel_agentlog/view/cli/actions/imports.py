@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.tools.imports.importer import Importer, ImportReport, WrongLine
@@ -88,8 +88,8 @@ def _rejects(name: str | None) -> Iterator[Callable[[WrongLine], None]]:
     if name is None:
         yield lambda line: None
         return
-    descriptor = system.open(output_file(name, "--rejects"), system.UPDATE | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
+    # Also a pipe of the shell's, which is named by a link.
+    with open(output_file(name, "--rejects"), "wb", opener=partial(os.open, mode=0o600)) as file:
         yield lambda line: _write(file, line)
 
 

@@ -99,6 +99,12 @@ def _destination(path: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.exists() and not path.is_file():
+        # A rename would put a file in the place of a device or pipe, such as /dev/null.
+        with open(path, "wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))  # what a link leads to is replaced, not the link
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     # As private as the task folder that it is a copy of.
     descriptor = system.open(part, system.UPDATE | os.O_CREAT | os.O_EXCL, 0o600)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,29 @@ def test_a_file_is_private_and_whole(root: Path, tmp_path: Path, capsysbinary: p
     (tmp_path / "dir.csv").mkdir()
     assert main(["export", "--root", str(root), "-o", str(tmp_path / "dir.csv")]) == 1
     assert [path.name for path in tmp_path.rglob("*.part")] == []
+
+
+def test_what_is_no_file_is_written_to_and_stays(root: Path, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A device or pipe, by its name or that of a link, is not replaced by a file; of a link to a file what it leads to is."""
+    whole = _export(capsysbinary, "--root", str(root), "--format", "csv")
+    fifo, link, file = tmp_path / "fifo", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(fifo)
+    link.symlink_to(file)
+    device = os.stat(os.devnull)
+    reader, writer = os.pipe()
+    with ThreadPoolExecutor() as pool:
+        for name, read in ((fifo, fifo.read_bytes), (Path(f"/dev/fd/{writer}"), lambda: os.read(reader, 1 << 16))):
+            found = pool.submit(read)
+            _export(capsysbinary, "--root", str(root), "--format", "csv", "-o", str(name))
+            assert found.result(30) == whole
+    for _ in range(2):
+        _export(capsysbinary, "--root", str(root), "--format", "csv", "-o", str(link))
+    _export(capsysbinary, "--root", str(root), "-o", os.devnull)
+    os.close(reader)
+    os.close(writer)
+
+    assert (stat.S_ISFIFO(fifo.stat().st_mode), link.is_symlink(), file.read_bytes()) == (True, True, whole)
+    assert (os.stat(os.devnull).st_rdev, os.stat(os.devnull).st_ino) == (device.st_rdev, device.st_ino)
 
 
 @pytest.mark.parametrize(
