@@ -205,12 +205,12 @@ def _run(words: list[str]) -> int:
     if words[:1] == [DEMO]:
         return _demo(words[1:])
     parser = make_parser(words)
+    if _command_in(words) == DEMO:
+        parser.error("the demo's options stand behind the word demo")
     options = _parse(parser, words)
     if options.command is None:
         parser.print_help()
         return USAGE_ERROR
-    if options.command == DEMO:
-        parser.error("the demo's options stand behind the word demo")
     context = CliContext(options.root, not options.no_color)
     if options.source is not None:
         importlib.import_module("otel_agentlog.view.cli.source").fetch(options, context)

@@ -283,6 +283,7 @@ def test_the_demo_gets_its_own_options() -> None:
     assert ran.code == 0
     assert ran.out.startswith("usage: agentlog demo")
     assert agentlog("--json", "demo").code == 2
+    assert "stand behind the word demo" in agentlog("--root", "x", "demo", "--help").err
 
 
 def test_words_are_read_as_utf_8_in_every_locale(tmp_path: Path) -> None:
