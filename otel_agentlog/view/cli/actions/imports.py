@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import otel_agentlog._platform as system
 from otel_agentlog.errors import ConfigurationError
 from otel_agentlog.settings.fields import load, read_config_file
 from otel_agentlog.tools.imports.importer import Importer, ImportReport, WrongLine
@@ -89,7 +90,7 @@ def _rejects(name: str | None) -> Iterator[Callable[[WrongLine], None]]:
         yield lambda line: None
         return
     # Also a pipe of the shell's, which is named by a link.
-    with open(output_file(name, "--rejects"), "wb", opener=partial(os.open, mode=0o600)) as file:
+    with open(output_file(name, "--rejects"), "wb", opener=partial(system.open, mode=0o600)) as file:
         yield lambda line: _write(file, line)
 
 
