@@ -189,9 +189,9 @@ class _Recovery:
         lock = lock_exclusively(directory)
         if lock is Lock.TAKEN:
             return Repair(task.task_id, task.folder, "held", status=status_of(task.metadata()))
-        abandoned = AbandonedTask(task)
-        if is_newer(abandoned.metadata or {}):
+        if is_newer(task.metadata() or {}):
             raise LayoutError(f"a {METADATA} of a later format, which a later release can close")
+        abandoned = AbandonedTask(task)
         if abandoned.waits:
             self._waiting.append(task.folder)
         quiet_s = max(0.0, time.time() - _changed_ns(task.folder) / 1e9)
